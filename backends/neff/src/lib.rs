@@ -1,0 +1,1 @@
+//! The NEFF container: writer, reader and our instruction encoding.

@@ -1,0 +1,1 @@
+//! Profiles of simulated runs: JSON summary, Perfetto trace.

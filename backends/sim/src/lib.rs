@@ -1,0 +1,1 @@
+//! Functional and cycle-level simulator of a NeuronCore; input is a NEFF.

@@ -1,0 +1,1 @@
+//! The executables neuronx-cc and ferrite.

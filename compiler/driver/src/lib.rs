@@ -1,0 +1,1 @@
+//! Pipelines, options and the order of stages.

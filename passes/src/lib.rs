@@ -1,0 +1,1 @@
+//! What Ferrite does to programs: pure transformations over the IR levels.

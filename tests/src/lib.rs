@@ -1,0 +1,1 @@
+//! Workspace-level tests: filetests, corpus, command line.
