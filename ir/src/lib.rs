@@ -1,1 +1,20 @@
-//! What a Ferrite program is: HLO, tile and instruction levels, the text syntax and the machine model.
+//! What a Ferrite program *is*.
+//!
+//! Three levels of representation, from mathematics to time:
+//!
+//! * [`hlo`]: tensors and the StableHLO operation set;
+//! * [`tile`]: tiles of SBUF and PSUM and the documented engine instructions, before addresses and time;
+//! * [`isa`]: one instruction stream per engine, DMA queues and semaphores: what a NEFF holds.
+//!
+//! Besides: [`dtype`] (element types and their conversions), [`literal`] (constant tensors), [`loc`] (source
+//! locations), [`diag`] (diagnostics), [`machine`] (everything known about a target) and [`text`] (the one MLIR text
+//! syntax of all levels).
+//!
+//! This crate decides nothing, reads no file but its own target data, and depends on none of our crates.
+
+pub mod diag;
+pub mod dtype;
+pub mod hlo;
+
+pub mod literal;
+pub mod loc;
