@@ -1,1 +1,15 @@
-//! The NEFF container: writer, reader and our instruction encoding.
+//! The NEFF container: writer and reader, and our instruction encoding.
+//!
+//! A NEFF is a 1024-byte header and a tar archive with JSON descriptions, instruction binaries and constants.
+//! Everything AWS documents about it is followed; the binary form of instructions is not public, and ours is used in
+//! its place ([`header::FERRITE_FEATURE`] marks such files, which run in Ferrite's simulator and not on a device).
+
+pub mod archive;
+pub mod container;
+mod error;
+pub mod header;
+pub mod schema;
+
+pub use archive::{Compression, Files, ReadOptions};
+pub use container::Container;
+pub use header::Header;
