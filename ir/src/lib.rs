@@ -18,3 +18,4 @@ pub mod hlo;
 
 pub mod literal;
 pub mod loc;
+pub mod machine;
