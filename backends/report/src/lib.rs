@@ -1,1 +1,15 @@
-//! Profiles of simulated runs: JSON summary, Perfetto trace.
+//! Profiles of simulated runs: JSON summary, Perfetto trace, pictures.
+//!
+//! Everything is made from a [`Profile`]; [`write_all`] puts the usual set of files into a folder.
+
+pub mod figure;
+pub mod profile;
+pub mod summary;
+pub mod trace;
+
+mod files;
+
+pub use figure::Figure;
+pub use files::{Written, write_all};
+pub use profile::{CoreProfile, EngineProfile, Profile, Span, Timeline, Track};
+pub use summary::Summary;

@@ -1,0 +1,352 @@
+//! A picture of a run for a README: how busy each engine was over time.
+//!
+//! The layout is made once, as rectangles and texts; [`Figure::svg`] and [`Figure::png`] write the same picture.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use embedded_graphics::mono_font::{MonoTextStyle, ascii};
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
+use embedded_graphics::text::{Alignment, Text, TextStyleBuilder};
+
+use crate::profile::Profile;
+use crate::summary::Summary;
+
+const WIDTH: u32 = 1200;
+const LEFT: i32 = 110;
+const RIGHT: i32 = 70;
+const TOP: i32 = 56;
+const ROW: i32 = 46;
+const GAP: i32 = 10;
+const BIN: i32 = 2;
+
+const INK: Color = Color(0x1f2933);
+const FAINT: Color = Color(0x7b8794);
+const EMPTY: Color = Color(0xf0f3f6);
+const ROWS: [Color; 6] = [
+    Color(0xd9480f),
+    Color(0x1971c2),
+    Color(0x2f9e44),
+    Color(0x9c36b5),
+    Color(0x868e96),
+    Color(0x0c8599),
+];
+
+/// Red, green and blue of eight bits each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Color(u32);
+
+/// A picture of fixed size in pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    height: u32,
+    shapes: Vec<Shape>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Shape {
+    Rect {
+        x: i32,
+        y: i32,
+        width: u32,
+        height: u32,
+        color: Color,
+    },
+    /// `x` is the side named by the alignment, `y` the baseline.
+    Text {
+        x: i32,
+        y: i32,
+        align: Alignment,
+        color: Color,
+        text: String,
+    },
+}
+
+impl Figure {
+    /// Draws the first core of a run; its timeline must have been recorded, else all rows are empty.
+    pub fn new(profile: &Profile) -> Figure {
+        let summary = Summary::new(profile);
+        let bins = ((WIDTH as i32 - LEFT - RIGHT) / BIN) as usize;
+        let mut rows: Vec<(String, &str, Vec<f64>)> = Vec::new();
+        if let Some(core) = profile.cores.first() {
+            let occupancy = core.timeline.occupancy(profile.latency_ps, bins);
+            for engine in &core.engines {
+                let track = core.timeline.tracks.iter().position(|t| t.name == engine.name);
+                let row = track
+                    .and_then(|t| occupancy.get(t).cloned())
+                    .unwrap_or_else(|| vec![0.0; bins]);
+                rows.push((engine.name.to_string(), engine.key, row));
+            }
+            rows.push((
+                "DMA".to_string(),
+                "dma",
+                core.timeline.dma_occupancy(profile.latency_ps, bins),
+            ));
+        }
+
+        let mut shapes = Vec::new();
+        let title = format!(
+            "{} on {}: {} us, TensorE {:.1}% of peak, HBM {:.1}%",
+            profile.name,
+            profile.target,
+            short(summary.latency_us),
+            100.0 * summary.pe_utilization,
+            100.0 * summary.hbm_utilization,
+        );
+        text(&mut shapes, LEFT, 32, Alignment::Left, INK, title);
+        let right = WIDTH as i32 - RIGHT;
+        for (index, ((name, key, row), color)) in rows.iter().zip(ROWS.into_iter().cycle()).enumerate() {
+            let y = TOP + index as i32 * (ROW + GAP);
+            rect(&mut shapes, LEFT, y, (right - LEFT) as u32, ROW as u32, EMPTY);
+            bars(&mut shapes, y, row, color);
+            text(
+                &mut shapes,
+                LEFT - 10,
+                y + ROW / 2 + 6,
+                Alignment::Right,
+                INK,
+                name.clone(),
+            );
+            let share = summary.utilization.get(key).copied().unwrap_or(0.0);
+            text(
+                &mut shapes,
+                right + 8,
+                y + ROW / 2 + 6,
+                Alignment::Left,
+                FAINT,
+                format!("{:.0}%", 100.0 * share),
+            );
+        }
+        let bottom = TOP + rows.len() as i32 * (ROW + GAP);
+        for tick in 0..=4 {
+            let x = LEFT + (right - LEFT) * tick / 4;
+            rect(&mut shapes, x, bottom - GAP, 1, 5, FAINT);
+            let label = format!("{} us", short(summary.latency_us * f64::from(tick) / 4.0));
+            text(&mut shapes, x, bottom + 14, Alignment::Center, FAINT, label);
+        }
+        Figure {
+            height: (bottom + 30) as u32,
+            shapes,
+        }
+    }
+
+    /// The picture as SVG.
+    pub fn svg(&self) -> String {
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" font-family=\"ui-monospace, monospace\" font-size=\"16\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
+            self.height
+        );
+        for shape in &self.shapes {
+            // Writing to a string has no error.
+            let _ = match shape {
+                Shape::Rect {
+                    x,
+                    y,
+                    width,
+                    height,
+                    color,
+                } => writeln!(
+                    out,
+                    "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"#{:06x}\"/>",
+                    color.0
+                ),
+                Shape::Text {
+                    x,
+                    y,
+                    align,
+                    color,
+                    text,
+                } => {
+                    let anchor = match align {
+                        Alignment::Left => "start",
+                        Alignment::Center => "middle",
+                        Alignment::Right => "end",
+                    };
+                    let text = escape(text);
+                    writeln!(
+                        out,
+                        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"#{:06x}\">{text}</text>",
+                        color.0
+                    )
+                }
+            };
+        }
+        out.push_str("</svg>\n");
+        out
+    }
+
+    /// The picture as PNG.
+    pub fn png(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let mut canvas = Canvas {
+            height: self.height,
+            pixels: vec![0xff; (WIDTH * self.height * 3) as usize],
+        };
+        for shape in &self.shapes {
+            let Ok(()) = match shape {
+                Shape::Rect {
+                    x,
+                    y,
+                    width,
+                    height,
+                    color,
+                } => Rectangle::new(Point::new(*x, *y), Size::new(*width, *height))
+                    .into_styled(PrimitiveStyle::with_fill(rgb(*color)))
+                    .draw(&mut canvas),
+                Shape::Text {
+                    x,
+                    y,
+                    align,
+                    color,
+                    text,
+                } => {
+                    let style = MonoTextStyle::new(&ascii::FONT_9X18, rgb(*color));
+                    let layout = TextStyleBuilder::new().alignment(*align).build();
+                    Text::with_text_style(text, Point::new(*x, *y), style, layout)
+                        .draw(&mut canvas)
+                        .map(drop)
+                }
+            };
+        }
+        let mut encoder = png::Encoder::new(out, WIDTH, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let io = |e: png::EncodingError| std::io::Error::other(e);
+        let mut writer = encoder.write_header().map_err(io)?;
+        writer.write_image_data(&canvas.pixels).map_err(io)?;
+        writer.finish().map_err(io)
+    }
+}
+
+fn rect(shapes: &mut Vec<Shape>, x: i32, y: i32, width: u32, height: u32, color: Color) {
+    shapes.push(Shape::Rect {
+        x,
+        y,
+        width,
+        height,
+        color,
+    });
+}
+
+fn text(shapes: &mut Vec<Shape>, x: i32, y: i32, align: Alignment, color: Color, text: String) {
+    shapes.push(Shape::Text {
+        x,
+        y,
+        align,
+        color,
+        text,
+    });
+}
+
+/// One bar per run of bins of equal height.
+fn bars(shapes: &mut Vec<Shape>, y: i32, row: &[f64], color: Color) {
+    let heights: Vec<u32> = row
+        .iter()
+        .map(|share| (share * f64::from(ROW)).round() as u32)
+        .collect();
+    let mut start = 0;
+    for run in heights.chunk_by(|a, b| a == b) {
+        if run[0] > 0 {
+            let x = LEFT + start as i32 * BIN;
+            rect(
+                shapes,
+                x,
+                y + ROW - run[0] as i32,
+                (run.len() as i32 * BIN) as u32,
+                run[0],
+                color,
+            );
+        }
+        start += run.len();
+    }
+}
+
+fn short(us: f64) -> String {
+    match us {
+        _ if us >= 1000.0 => format!("{us:.0}"),
+        _ if us >= 10.0 => format!("{us:.1}"),
+        _ => format!("{us:.2}"),
+    }
+}
+
+fn rgb(color: Color) -> Rgb888 {
+    Rgb888::new((color.0 >> 16) as u8, (color.0 >> 8) as u8, color.0 as u8)
+}
+
+/// Text as content or attribute of XML and HTML.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+struct Canvas {
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl OriginDimensions for Canvas {
+    fn size(&self) -> Size {
+        Size::new(WIDTH, self.height)
+    }
+}
+
+impl DrawTarget for Canvas {
+    type Color = Rgb888;
+    type Error = std::convert::Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Self::Error> {
+        for Pixel(point, color) in pixels {
+            let inside = (0..WIDTH as i32).contains(&point.x) && (0..self.height as i32).contains(&point.y);
+            if inside {
+                let at = (point.y as usize * WIDTH as usize + point.x as usize) * 3;
+                self.pixels[at..at + 3].copy_from_slice(&[color.r(), color.g(), color.b()]);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::example;
+
+    #[test]
+    fn the_picture_shows_each_engine_and_dma() {
+        let svg = Figure::new(&example()).svg();
+        for label in ["TensorE", "VectorE", "DMA", "50%", "2.00 us", "example on trn2"] {
+            assert!(svg.contains(label), "{label} in {svg}");
+        }
+        assert!(svg.contains("fill=\"#d9480f\"") && svg.contains("fill=\"#0c8599\"")); // bars of TensorE and DMA
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let profile = Profile {
+            name: "a<b".to_string(),
+            ..example()
+        };
+        assert!(Figure::new(&profile).svg().contains("a&lt;b"));
+    }
+
+    #[test]
+    fn the_png_has_the_bars() {
+        let figure = Figure::new(&example());
+        let mut bytes = Vec::new();
+        figure.png(&mut bytes).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        let orange = pixels.chunks(3).filter(|p| *p == [0xd9, 0x48, 0x0f]).count();
+        assert_eq!(orange, 510 * ROW as usize); // half of the 1020 columns
+    }
+
+    #[test]
+    fn an_empty_profile_is_drawn() {
+        let figure = Figure::new(&Profile::default());
+        assert!(figure.png(&mut Vec::new()).is_ok() && figure.svg().starts_with("<svg"));
+    }
+}

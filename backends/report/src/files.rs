@@ -1,0 +1,94 @@
+//! The usual files of a profile, each written whole or not at all.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use ferrite_ir::diag::{Code, Diagnostic};
+
+use crate::figure::Figure;
+use crate::profile::Profile;
+use crate::summary::Summary;
+use crate::trace;
+
+/// Where [`write_all`] put what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The figures of the run, as JSON.
+    pub summary: PathBuf,
+    /// The timeline for ui.perfetto.dev.
+    pub trace: PathBuf,
+    /// Utilisation over time.
+    pub svg: PathBuf,
+    /// The same as pixels.
+    pub png: PathBuf,
+}
+
+/// Writes `summary.json`, `trace.json`, `timeline.svg` and `timeline.png` into `folder`, which is made if it is not
+/// there. Fails if a file cannot be written.
+pub fn write_all(profile: &Profile, folder: &Path) -> Result<Written, Diagnostic> {
+    std::fs::create_dir_all(folder).map_err(|e| failure(folder, &e))?;
+    let written = Written {
+        summary: folder.join("summary.json"),
+        trace: folder.join("trace.json"),
+        svg: folder.join("timeline.svg"),
+        png: folder.join("timeline.png"),
+    };
+    let figure = Figure::new(profile);
+    write(&written.summary, |out| {
+        serde_json::to_writer_pretty(&mut *out, &Summary::new(profile))?;
+        out.write_all(b"\n")
+    })?;
+    write(&written.trace, |out| trace::write(profile, out))?;
+    write(&written.svg, |out| out.write_all(figure.svg().as_bytes()))?;
+    write(&written.png, |out| figure.png(out))?;
+    Ok(written)
+}
+
+/// Writes a file by way of a temporary one beside it.
+fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Diagnostic> {
+    let fail = |e: io::Error| failure(path, &e);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new()
+        .prefix(".report-")
+        .tempfile_in(folder)
+        .map_err(fail)?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    content(&mut out).map_err(fail)?;
+    let file = out.into_inner().map_err(|e| fail(e.into_error()))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o644); // a temporary file is private, a report is not
+        file.as_file().set_permissions(mode).map_err(fail)?;
+    }
+    file.persist(path).map(drop).map_err(|e| fail(e.error))
+}
+
+fn failure(path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error(Code::Io, format!("`{}`: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::example;
+
+    #[test]
+    fn the_folder_holds_four_files_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        let written = write_all(&example(), &inner).unwrap();
+        let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(written.summary).unwrap()).unwrap();
+        assert_eq!(summary["latency_us"], 2.0);
+        assert_eq!(std::fs::read_dir(inner).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(
+            write_all(&example(), &file.path().join("x")).unwrap_err().code,
+            Code::Io
+        );
+    }
+}
