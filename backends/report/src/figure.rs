@@ -25,7 +25,8 @@ const BIN: i32 = 2;
 const INK: Color = Color(0x1f2933);
 const FAINT: Color = Color(0x7b8794);
 const EMPTY: Color = Color(0xf0f3f6);
-const ROWS: [Color; 6] = [
+/// One per engine, in the order of the rows.
+const ENGINES: [Color; 5] = [
     Color(0xd9480f),
     Color(0x1971c2),
     Color(0x2f9e44),
@@ -69,15 +70,15 @@ impl Figure {
     pub fn new(profile: &Profile) -> Figure {
         let summary = Summary::new(profile);
         let bins = ((WIDTH as i32 - LEFT - RIGHT) / BIN) as usize;
-        let mut rows: Vec<(String, &str, Vec<f64>)> = Vec::new();
+        let mut rows: Vec<(&str, &str, Color, Vec<f64>)> = Vec::new();
         if let Some(core) = profile.cores.first() {
             let occupancy = core.timeline.occupancy(profile.latency_ps, bins);
-            for engine in &core.engines {
+            for (engine, color) in core.engines.iter().zip(ENGINES.into_iter().cycle()) {
                 let track = core.timeline.tracks.iter().position(|t| t.name == engine.name);
                 let row = track
                     .and_then(|t| occupancy.get(t).cloned())
                     .unwrap_or_else(|| vec![0.0; bins]);
-                rows.push((engine.name.to_string(), engine.key, row));
+                rows.push((engine.name, engine.key, color, row));
             }
             rows.push((
                 "DMA".to_string(),
@@ -97,10 +98,10 @@ impl Figure {
         );
         text(&mut shapes, LEFT, 32, Alignment::Left, INK, title);
         let right = WIDTH as i32 - RIGHT;
-        for (index, ((name, key, row), color)) in rows.iter().zip(ROWS.into_iter().cycle()).enumerate() {
+        for (index, (name, key, color, row)) in rows.iter().enumerate() {
             let y = TOP + index as i32 * (ROW + GAP);
             rect(&mut shapes, LEFT, y, (right - LEFT) as u32, ROW as u32, EMPTY);
-            bars(&mut shapes, y, row, color);
+            bars(&mut shapes, y, row, *color);
             text(
                 &mut shapes,
                 LEFT - 10,
