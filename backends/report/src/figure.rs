@@ -32,8 +32,8 @@ const ENGINES: [Color; 5] = [
     Color(0x2f9e44),
     Color(0x9c36b5),
     Color(0x868e96),
-    Color(0x0c8599),
 ];
+const DMA: Color = Color(0x0c8599);
 
 /// Red, green and blue of eight bits each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +80,7 @@ impl Figure {
                     .unwrap_or_else(|| vec![0.0; bins]);
                 rows.push((engine.name, engine.key, color, row));
             }
-            rows.push((
-                "DMA".to_string(),
-                "dma",
-                core.timeline.dma_occupancy(profile.latency_ps, bins),
-            ));
+            rows.push(("DMA", "dma", DMA, core.timeline.dma_occupancy(profile.latency_ps, bins)));
         }
 
         let mut shapes = Vec::new();
@@ -108,7 +104,7 @@ impl Figure {
                 y + ROW / 2 + 6,
                 Alignment::Right,
                 INK,
-                name.clone(),
+                name.to_string(),
             );
             let share = summary.utilization.get(key).copied().unwrap_or(0.0);
             text(
