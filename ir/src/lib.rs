@@ -16,6 +16,9 @@ pub mod diag;
 pub mod dtype;
 pub mod hlo;
 
+pub mod inst;
+pub mod isa;
 pub mod literal;
 pub mod loc;
 pub mod machine;
+pub mod tile;
