@@ -246,3 +246,50 @@ fn matmul_dtype_pairs() {
     assert!(!v2.matmul_pair_ok(DType::F32, DType::BF16) && !v2.matmul_pair_ok(DType::I8, DType::I8));
     assert!(!v4.matmul_pair_ok(DType::F8E4M3, DType::F8E4M3FN) && v4.matmul_pair_ok(DType::F8E4M3FN, DType::F8E5M2));
 }
+
+#[test]
+fn instructions_cost_what_their_work_does() {
+    use crate::inst::{ActFunc, AluOp, Inst, Scalar};
+    use crate::isa::{Ap, ApDim};
+    let m = model("trn1");
+    let ap = |dtype, count, step| Ap {
+        space: Space::Sbuf,
+        partition: 0,
+        partitions: 128,
+        offset: 0,
+        dtype,
+        dims: smallvec::smallvec![ApDim { step, count }],
+    };
+    let inst = Inst::TensorTensor {
+        dst: ap(DType::F32, 512, 1),
+        a: ap(DType::F32, 512, 1),
+        b: ap(DType::F32, 512, 0),
+        op: AluOp::Add,
+    };
+    assert_eq!(
+        m.inst_cost(Engine::Vector, &inst, |a| a.into()).map(|c| c.data),
+        Some(1024)
+    );
+    assert_eq!(m.inst_cost(Engine::Scalar, &inst, |a| a.into()), None);
+    let act = Inst::Activation {
+        dst: ap(DType::BF16, 512, 1),
+        src: ap(DType::F32, 512, 1),
+        func: ActFunc::Exp,
+        scale: Scalar::f32(1.0),
+        bias: Scalar::f32(0.0),
+        accumulate: None,
+    };
+    assert_eq!(
+        m.inst_cost(Engine::Scalar, &act, |a| a.into()).map(|c| c.data),
+        Some(512)
+    );
+    // The two tables of activation sets agree.
+    for func in ActFunc::ALL {
+        assert_eq!(
+            m.table_set(func.name()),
+            Some(u64::from(func.table_set())),
+            "{}",
+            func.name()
+        );
+    }
+}

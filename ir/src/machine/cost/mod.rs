@@ -4,10 +4,12 @@
 //! functions of their own. Costs depend on elements per partition, never on the number of partitions.
 
 mod dma;
+mod inst;
 mod pe;
 mod streaming;
 
 pub use dma::{DgeMode, TransferKind};
+pub use inst::{OperandShape, innermost_step_bytes};
 pub use pe::Multiply;
 
 use super::{Engine, MachineModel, Space};
