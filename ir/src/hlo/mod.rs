@@ -8,13 +8,18 @@
 //! Shape inference is written once per operation and used by the builder, the verifier and the parsers.
 
 mod attrs;
+mod build;
 mod func;
+pub mod infer;
 mod module;
 pub mod ops;
 mod types;
+pub mod verify;
 
 pub use attrs::{Attr, Attrs};
+pub use build::Builder;
 pub use func::{Func, Op, OpId, Region, RegionId, Value, ValueDef, ValueId};
+pub use infer::{Violation, infer};
 pub use module::{Alias, AliasKind, FuncId, Module, Param, ResultInfo};
 pub use ops::*;
 pub use types::{DYNAMIC, Dims, Quantization, TensorType, Type, TypeExtra};
