@@ -6,10 +6,16 @@
 
 pub mod archive;
 pub mod container;
+mod dma;
+mod encoding;
 mod error;
+mod graph;
 pub mod header;
+mod neff;
 pub mod schema;
 
 pub use archive::{Compression, Files, ReadOptions};
 pub use container::Container;
+pub use encoding::VERSION as ENCODING_VERSION;
 pub use header::Header;
+pub use neff::{Neff, WriteOptions};

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use ferrite_ir::machine::Engine;
 use serde::{Deserialize, Serialize};
 
 /// `kelf-0.json`: the graphs of the file.
@@ -69,6 +70,59 @@ pub struct Definition {
     /// Variables by name.
     #[serde(default)]
     pub var: BTreeMap<String, Variable>,
+    /// Target that the instructions are for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ferrite_target: String,
+    /// Floating-point operations of the model's contractions on this core.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ferrite_model_flops: u64,
+}
+
+impl Definition {
+    /// Names of an engine's description and instruction files.
+    pub fn engine_files(&self, engine: Engine) -> (&str, &str) {
+        match engine {
+            Engine::Tensor => (&self.pe, &self.pe_instr),
+            Engine::Vector => (&self.dve, &self.dve_instr),
+            Engine::Scalar => (&self.act, &self.act_instr),
+            Engine::GpSimd => (&self.pool, &self.pool_instr),
+            Engine::Sync => (&self.sp, &self.sp_instr),
+        }
+    }
+
+    /// Sets what [`Definition::engine_files`] gives.
+    pub fn set_engine_files(&mut self, engine: Engine, description: String, instructions: String) {
+        let (json, bin) = match engine {
+            Engine::Tensor => (&mut self.pe, &mut self.pe_instr),
+            Engine::Vector => (&mut self.dve, &mut self.dve_instr),
+            Engine::Scalar => (&mut self.act, &mut self.act_instr),
+            Engine::GpSimd => (&mut self.pool, &mut self.pool_instr),
+            Engine::Sync => (&mut self.sp, &mut self.sp_instr),
+        };
+        (*json, *bin) = (description, instructions);
+    }
+}
+
+/// Name of an engine in file names: `PE`, `DVE`, `Activation`, `Pool`, `SP`.
+pub const fn engine_file_name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Tensor => "PE",
+        Engine::Vector => "DVE",
+        Engine::Scalar => "Activation",
+        Engine::GpSimd => "Pool",
+        Engine::Sync => "SP",
+    }
+}
+
+/// Key of an engine in `def.json`: `pe`, `dve`, `act`, `pool`, `sp`.
+pub const fn engine_key(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Tensor => "pe",
+        Engine::Vector => "dve",
+        Engine::Scalar => "act",
+        Engine::GpSimd => "pool",
+        Engine::Sync => "sp",
+    }
 }
 
 /// A queue set of `def.json`.
@@ -123,18 +177,9 @@ pub struct Variable {
     /// Variables that fill a `dge-table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub list: Vec<u32>,
-    /// Shape of an input, output or constant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ferrite_shape: Option<Vec<i64>>,
-    /// Exact element type, with the name it has in MLIR.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ferrite_dtype: Option<String>,
     /// Position among the inputs or outputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ferrite_index: Option<u32>,
-    /// Input whose buffer this output shares.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ferrite_alias: Option<u32>,
 }
 
 /// An engine description: `PE0.json` and its kin.
@@ -168,6 +213,9 @@ pub struct DmaElement<'a> {
     /// Semaphore that counts completions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semaphore: Option<u32>,
+    /// Source location.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub ferrite_loc: u32,
     /// The transfer: a list, or in some files one object.
     #[serde(borrow, default)]
     pub desc: OneOrMany<Desc<'a>>,
@@ -230,7 +278,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
 }
 
 /// One movement of bytes: a source, or several, and a destination, each a pattern over a variable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Desc<'a> {
     /// `copy` (default), `cast`, `add`, `min`, `max`, `fma` or `transpose`.
     #[serde(borrow, default = "copy", skip_serializing_if = "is_copy")]
@@ -387,6 +435,10 @@ fn one() -> u32 {
 
 fn is_one(n: &u32) -> bool {
     *n == 1
+}
+
+fn is_unknown(n: &u32) -> bool {
+    *n == 0
 }
 
 fn is_zero(n: &u64) -> bool {
