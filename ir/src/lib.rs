@@ -21,4 +21,5 @@ pub mod isa;
 pub mod literal;
 pub mod loc;
 pub mod machine;
+pub mod text;
 pub mod tile;
