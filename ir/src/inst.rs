@@ -233,6 +233,37 @@ pub struct ScalarStep<A> {
 /// Steps of an affine sequence over the free dimensions of a destination, outermost first.
 pub type Steps = SmallVec<[i32; 4]>;
 
+/// Reads a list without reserving room for the length it announces, which a damaged file may have made huge.
+pub(crate) fn short_list<'de, D, A>(deserializer: D) -> Result<SmallVec<A>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    A: smallvec::Array,
+    A::Item: Deserialize<'de>,
+{
+    struct List<A>(std::marker::PhantomData<A>);
+
+    impl<'de, A: smallvec::Array> serde::de::Visitor<'de> for List<A>
+    where
+        A::Item: Deserialize<'de>,
+    {
+        type Value = SmallVec<A>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<S: serde::de::SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            let mut list = SmallVec::new();
+            while let Some(item) = seq.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(List(std::marker::PhantomData))
+}
+
 /// An instruction of the Vector, Scalar or GpSimd engine. Every operand of one instruction covers as many elements per
 /// partition as the destination, unless said otherwise; free dimensions may be factored differently.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -415,6 +446,7 @@ pub enum Inst<A> {
         /// Step per partition.
         channel_multiplier: i32,
         /// Step per free dimension of `dst`, outermost first.
+        #[serde(deserialize_with = "short_list")]
         steps: Steps,
     },
     /// GpSimdE, SBUF only: `dst = (base + channel_multiplier * p + sum(steps * i)) compare 0 ? src : fill`.
@@ -428,6 +460,7 @@ pub enum Inst<A> {
         /// Step per partition.
         channel_multiplier: i32,
         /// Step per free dimension of `dst`, outermost first.
+        #[serde(deserialize_with = "short_list")]
         steps: Steps,
         /// Comparison with 0 (one of the six).
         compare: AluOp,
@@ -781,5 +814,21 @@ mod tests {
         let mut seen = Vec::new();
         inst.for_each(|role, &a| seen.push((role, a)));
         assert_eq!(seen, [(Role::ReadWrite, 1), (Role::Read, 2), (Role::Read, 3)]);
+    }
+
+    #[test]
+    fn an_announced_length_reserves_nothing() {
+        struct Announced(std::ops::Range<i32>);
+        impl Iterator for Announced {
+            type Item = i32;
+            fn next(&mut self) -> Option<i32> {
+                self.0.next()
+            }
+            fn size_hint(&self) -> (usize, Option<usize>) {
+                (usize::MAX, Some(usize::MAX))
+            }
+        }
+        let list = serde::de::value::SeqDeserializer::<_, serde::de::value::Error>::new(Announced(0..3));
+        assert_eq!(short_list::<_, [i32; 4]>(list).unwrap().as_slice(), [0, 1, 2]);
     }
 }

@@ -49,6 +49,7 @@ pub struct Ap {
     /// How the bytes are read or written.
     pub dtype: DType,
     /// Free dimensions, outermost first; none means one element.
+    #[serde(deserialize_with = "crate::inst::short_list")]
     pub dims: ApDims,
 }
 
