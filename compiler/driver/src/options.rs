@@ -1,0 +1,257 @@
+//! What a compilation is asked for, whoever asks.
+
+use std::path::PathBuf;
+
+use ferrite_ir::diag::{Code, Diagnostic};
+
+/// Target when nobody names one (our choice: the cheapest instance to rent with a NeuronCore-v2).
+pub const DEFAULT_TARGET: &str = "inf2";
+
+/// Most instructions that a program may have unless `--internal-max-instruction-limit` says otherwise
+/// (the limit documented with `NCC_EBVF030`).
+pub const DEFAULT_MAX_INSTRUCTIONS: usize = 5_000_000;
+
+/// Which fp32 operations are computed in a lower precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoCast {
+    /// None: all arithmetic in the type the program says.
+    #[default]
+    None,
+    /// Dots and convolutions.
+    Matmult,
+    /// Every fp32 operation.
+    All,
+}
+
+impl AutoCast {
+    /// The value of `--auto-cast` with this name; `matmul` is an older spelling.
+    pub fn from_name(name: &str) -> Result<AutoCast, Diagnostic> {
+        match name {
+            "none" => Ok(AutoCast::None),
+            "matmult" | "matmul" => Ok(AutoCast::Matmult),
+            "all" => Ok(AutoCast::All),
+            _ => Err(bad_value("--auto-cast", name, "none, matmult or all")),
+        }
+    }
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            AutoCast::None => "none",
+            AutoCast::Matmult => "matmult",
+            AutoCast::All => "all",
+        }
+    }
+}
+
+/// What auto-cast casts to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // the names are those of the types
+pub enum CastType {
+    #[default]
+    Bf16,
+    Fp16,
+    Tf32,
+    Fp8E4m3,
+}
+
+impl CastType {
+    /// The value of `--auto-cast-type` with this name.
+    pub fn from_name(name: &str) -> Result<CastType, Diagnostic> {
+        match name {
+            "bf16" => Ok(CastType::Bf16),
+            "fp16" => Ok(CastType::Fp16),
+            "tf32" => Ok(CastType::Tf32),
+            "fp8_e4m3" => Ok(CastType::Fp8E4m3),
+            _ => Err(bad_value("--auto-cast-type", name, "bf16, fp16, tf32 or fp8_e4m3")),
+        }
+    }
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            CastType::Bf16 => "bf16",
+            CastType::Fp16 => "fp16",
+            CastType::Tf32 => "tf32",
+            CastType::Fp8E4m3 => "fp8_e4m3",
+        }
+    }
+}
+
+/// How much work goes into the code: the number of `-O`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OptLevel {
+    /// Core optimisations, least compile time.
+    O1,
+    /// The default balance.
+    #[default]
+    O2,
+    /// Possibly faster code for a longer compilation.
+    O3,
+}
+
+impl OptLevel {
+    /// The value of `--optlevel` with this text.
+    pub fn from_name(name: &str) -> Result<OptLevel, Diagnostic> {
+        match name {
+            "1" => Ok(OptLevel::O1),
+            "2" => Ok(OptLevel::O2),
+            "3" => Ok(OptLevel::O3),
+            _ => Err(bad_value("--optlevel", name, "1, 2 or 3")),
+        }
+    }
+
+    /// The number.
+    pub fn number(self) -> u8 {
+        match self {
+            OptLevel::O1 => 1,
+            OptLevel::O2 => 2,
+            OptLevel::O3 => 3,
+        }
+    }
+}
+
+/// Integer operations that `--implicit-integer-downcast` lets run in fp32 (exact below 2^24) or 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntegerDowncast {
+    /// `dot_general`.
+    pub dot: bool,
+    /// Scatter with a combining body.
+    pub scatter: bool,
+    /// `all_reduce`.
+    pub all_reduce: bool,
+    /// `reduce_scatter`.
+    pub reduce_scatter: bool,
+    /// 64-bit `power`.
+    pub pow: bool,
+}
+
+impl Default for IntegerDowncast {
+    fn default() -> Self {
+        IntegerDowncast::all(true)
+    }
+}
+
+impl IntegerDowncast {
+    /// Everything permitted, or nothing.
+    pub fn all(permitted: bool) -> IntegerDowncast {
+        IntegerDowncast {
+            dot: permitted,
+            scatter: permitted,
+            all_reduce: permitted,
+            reduce_scatter: permitted,
+            pow: permitted,
+        }
+    }
+
+    /// `default`, `all`, `none`, or a list such as `dot,scatter`.
+    pub fn from_name(name: &str) -> Result<IntegerDowncast, Diagnostic> {
+        match name {
+            "default" | "all" => return Ok(IntegerDowncast::all(true)),
+            "none" => return Ok(IntegerDowncast::all(false)),
+            _ => {}
+        }
+        let mut permitted = IntegerDowncast::all(false);
+        for part in name.split(',') {
+            match part.trim() {
+                "dot" => permitted.dot = true,
+                "scatter" => permitted.scatter = true,
+                "all_reduce" => permitted.all_reduce = true,
+                "reduce_scatter" => permitted.reduce_scatter = true,
+                "pow" => permitted.pow = true,
+                _ => {
+                    return Err(bad_value(
+                        "--implicit-integer-downcast",
+                        name,
+                        "default, all, none, or a comma list of dot, scatter, all_reduce, reduce_scatter and pow",
+                    ));
+                }
+            }
+        }
+        Ok(permitted)
+    }
+}
+
+/// Everything a compilation depends on besides its input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompileOptions {
+    /// Name of the program in the NEFF: by convention the output path without its extension.
+    pub name: String,
+    /// Target: one of [`ferrite_ir::machine::MachineModel::targets`].
+    pub target: String,
+    /// A machine model file that replaces the built-in one of [`CompileOptions::target`].
+    pub machine: Option<PathBuf>,
+    /// Effort.
+    pub opt_level: OptLevel,
+    /// Which operations are computed in [`CompileOptions::auto_cast_type`].
+    pub auto_cast: AutoCast,
+    /// The lower precision of auto-cast.
+    pub auto_cast_type: CastType,
+    /// Accumulating operators keep fp32 intermediates.
+    pub mixed_precision_accumulation: bool,
+    /// Integer operations that may lose width.
+    pub integer_downcast: IntegerDowncast,
+    /// F8E4M3FN operands are taken as F8E4M3 (their bytes reinterpreted).
+    pub fp8_e4m3fn_as_e4m3: bool,
+    /// Largest program, in static instructions.
+    pub max_instructions: usize,
+    /// The archive of the NEFF is not compressed.
+    pub uncompressed: bool,
+    /// Each stage is checked by its verifier.
+    pub verify_each: bool,
+    /// Folder for a numbered file per pass.
+    pub dump_ir: Option<PathBuf>,
+    /// Passes after which the program is kept as text (`Compiled::prints`).
+    pub print_after: Vec<String>,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        CompileOptions {
+            name: "file".to_string(),
+            target: DEFAULT_TARGET.to_string(),
+            machine: None,
+            opt_level: OptLevel::default(),
+            auto_cast: AutoCast::default(),
+            auto_cast_type: CastType::default(),
+            mixed_precision_accumulation: true,
+            integer_downcast: IntegerDowncast::default(),
+            fp8_e4m3fn_as_e4m3: false,
+            max_instructions: DEFAULT_MAX_INSTRUCTIONS,
+            uncompressed: false,
+            verify_each: cfg!(debug_assertions),
+            dump_ir: None,
+            print_after: Vec::new(),
+        }
+    }
+}
+
+/// The error of a wrong option value.
+pub fn bad_value(option: &str, value: &str, expected: &str) -> Diagnostic {
+    Diagnostic::error(Code::Usage, format!("`{value}` is no value of `{option}`")).help(format!("give {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_back() {
+        for cast in [AutoCast::None, AutoCast::Matmult, AutoCast::All] {
+            assert_eq!(AutoCast::from_name(cast.name()).unwrap(), cast);
+        }
+        for ty in [CastType::Bf16, CastType::Fp16, CastType::Tf32, CastType::Fp8E4m3] {
+            assert_eq!(CastType::from_name(ty.name()).unwrap(), ty);
+        }
+        for level in [OptLevel::O1, OptLevel::O2, OptLevel::O3] {
+            assert_eq!(OptLevel::from_name(&level.number().to_string()).unwrap(), level);
+        }
+    }
+
+    #[test]
+    fn a_downcast_list_permits_only_what_it_names() {
+        let some = IntegerDowncast::from_name("dot,pow").unwrap();
+        assert!(some.dot && some.pow && !some.scatter && !some.all_reduce && !some.reduce_scatter);
+        assert_eq!(IntegerDowncast::from_name("dots").unwrap_err().code, Code::Usage);
+    }
+}
