@@ -13,6 +13,7 @@ mod func;
 pub mod infer;
 mod module;
 pub mod ops;
+pub mod parse;
 mod types;
 pub mod verify;
 

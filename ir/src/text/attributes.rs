@@ -155,23 +155,17 @@ impl<'a> Parser<'a> {
         let float_type = ty.as_deref().is_some_and(is_float);
         let end = self.lexer.position();
         match value {
-            Scalar::Int(bits) if float_type => {
-                if !self.lexer.slice(start, end).starts_with("0x") {
-                    let message = "expected a decimal point or a hexadecimal number for a floating-point attribute";
-                    return Err(self.lexer.error_at(start, end, message));
-                }
-                let bits = u64::try_from(bits).map_err(|_| {
-                    self.lexer
-                        .error_at(start, end, "bits of a floating-point number do not fit 64")
-                })?;
-                Ok(Attr::Float {
-                    value: Scalar::Bits(bits),
-                    ty,
-                })
+            Scalar::Int(_) if float_type => {
+                let message = "expected a decimal point or a hexadecimal number for a floating-point attribute";
+                Err(self.lexer.error_at(start, end, message))
             }
+            Scalar::Bits(bits) if !float_type => Ok(Attr::Integer {
+                value: i128::from(bits),
+                ty,
+            }),
             Scalar::Int(value) => Ok(Attr::Integer { value, ty }),
             value => {
-                if ty.is_some() && !float_type {
+                if matches!(value, Scalar::Float(_)) && ty.is_some() && !float_type {
                     return Err(self
                         .lexer
                         .error_at(start, end, "a number with a decimal point needs a float type"));

@@ -211,9 +211,11 @@ impl<'a> Lexer<'a> {
                 self.position += 1;
             }
             let digits = self.slice(first, self.position);
-            let value = i128::from_str_radix(digits, 16)
-                .map_err(|_| self.error_at(start, self.position, "hexadecimal number does not fit 127 bits"))?;
-            return Ok(Some(Scalar::Int(if negative { -value } else { value })));
+            return match u64::from_str_radix(digits, 16) {
+                Ok(bits) if negative => Ok(Some(Scalar::Int(-i128::from(bits)))),
+                Ok(bits) => Ok(Some(Scalar::Bits(bits))),
+                Err(_) => Err(self.error_at(start, self.position, "hexadecimal number does not fit 64 bits")),
+            };
         }
         self.digits();
         let mut float = false;
@@ -231,13 +233,16 @@ impl<'a> Lexer<'a> {
         }
         let text = self.slice(start, self.position);
         let value = if float {
-            text.parse().ok().map(Scalar::Float)
+            text.parse()
+                .ok()
+                .filter(|value: &f64| value.is_finite())
+                .map(Scalar::Float)
         } else {
             text.parse().ok().map(Scalar::Int)
         };
         match value {
             Some(value) => Ok(Some(value)),
-            None => Err(self.error_at(start, self.position, format!("number `{text}` does not fit 127 bits"))),
+            None => Err(self.error_at(start, self.position, format!("number `{text}` is too large"))),
         }
     }
 
@@ -246,6 +251,8 @@ impl<'a> Lexer<'a> {
         self.skip_space();
         let start = self.position;
         match self.number()? {
+            Some(Scalar::Bits(value)) => i64::try_from(value)
+                .map_err(|_| self.error_at(start, self.position, format!("{what} does not fit i64"))),
             Some(Scalar::Int(value)) => i64::try_from(value)
                 .map_err(|_| self.error_at(start, self.position, format!("{what} does not fit i64"))),
             _ => {

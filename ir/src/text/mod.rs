@@ -22,4 +22,4 @@ pub use print::{PrintOptions, format_float, print, print_attribute, print_type};
 pub use tree::*;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

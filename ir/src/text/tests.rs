@@ -26,7 +26,7 @@ fn round_trip(text: &str) {
 }
 
 /// The model files of the corpus, if there is one on this machine.
-fn corpus() -> Vec<PathBuf> {
+pub(crate) fn corpus() -> Vec<PathBuf> {
     let root = match std::env::var_os("FERRITE_CORPUS") {
         Some(root) => PathBuf::from(root),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),

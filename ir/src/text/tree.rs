@@ -79,11 +79,11 @@ pub enum Location<'a> {
 pub enum Scalar {
     /// `true` or `false`.
     Bool(bool),
-    /// A decimal or hexadecimal integer.
+    /// A decimal integer.
     Int(i128),
     /// A decimal floating-point literal, rounded to f64 as MLIR does.
     Float(f64),
-    /// The bits of a floating-point number, written in hexadecimal.
+    /// A hexadecimal number: an integer, or the bits of a floating-point number.
     Bits(u64),
 }
 

@@ -94,10 +94,6 @@ fn hex_width(ty: &str) -> usize {
 fn put_scalar(out: &mut String, scalar: Scalar, ty: &str) {
     match scalar {
         Scalar::Bool(value) => put(out, format_args!("{value}")),
-        // The bits of a float come as an integer where its type is known only later.
-        Scalar::Int(value) if ty.contains('f') && value >= 0 => {
-            put(out, format_args!("0x{value:0width$X}", width = hex_width(ty)));
-        }
         Scalar::Int(value) => put(out, format_args!("{value}")),
         Scalar::Float(value) => out.push_str(&format_float(value, ty)),
         Scalar::Bits(bits) => put(out, format_args!("0x{bits:0width$X}", width = hex_width(ty))),

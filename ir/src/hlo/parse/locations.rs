@@ -1,0 +1,154 @@
+//! Places in the file, and locations in the model's source.
+
+use crate::loc::{LocId, LocTable, Location, Source};
+use crate::text;
+
+/// Parts that a location may have; of a longer one the outer callers are left out.
+const MAX_PARTS: usize = 48;
+
+/// Line starts of a file.
+pub(super) struct Places<'a> {
+    source: &'a str,
+    starts: Vec<u32>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(source: &'a str) -> Self {
+        let mut starts = vec![0];
+        if u32::try_from(source.len()).is_ok() {
+            starts.extend(
+                source
+                    .bytes()
+                    .enumerate()
+                    .filter(|(_, b)| *b == b'\n')
+                    .map(|(n, _)| n as u32 + 1),
+            );
+        }
+        Places { source, starts }
+    }
+
+    /// Line and column of a byte offset, both from 1; (0, 0) without a file.
+    pub(super) fn line_column(&self, offset: u32) -> (u32, u32) {
+        if self.source.is_empty() {
+            return (0, 0);
+        }
+        let line = self.starts.partition_point(|&start| start <= offset).max(1) - 1;
+        let start = self.starts[line];
+        let before = self
+            .source
+            .as_bytes()
+            .get(start as usize..offset as usize)
+            .unwrap_or(&[]);
+        // Columns count characters; of very long lines bytes, so that time stays linear.
+        let column = if before.len() > 4096 {
+            before.len()
+        } else {
+            before.iter().filter(|&&b| b & 0xC0 != 0x80).count()
+        };
+        (line as u32 + 1, column as u32 + 1)
+    }
+}
+
+/// The locations of a document in the form of [`LocTable`], made when asked for.
+pub(super) struct Locations<'d> {
+    places: &'d Places<'d>,
+    sources: Vec<Option<(Source, usize)>>,
+    pub(super) table: LocTable,
+}
+
+impl<'d> Locations<'d> {
+    pub(super) fn new(document: &text::Document, places: &'d Places<'d>) -> Self {
+        let mut sources: Vec<Option<(Source, usize)>> = vec![None; document.locations.len()];
+        for &id in &document.location_order {
+            let index = id.0 as usize;
+            if let Some(location) = document.locations.get(index) {
+                sources[index] = convert(location, &sources);
+            }
+        }
+        Locations {
+            places,
+            sources,
+            table: LocTable::default(),
+        }
+    }
+
+    fn location(&self, offset: u32, id: text::LocId) -> Location {
+        let (line, column) = self.places.line_column(offset);
+        let source = self
+            .sources
+            .get(id.0 as usize)
+            .and_then(Option::as_ref)
+            .map(|(source, _)| source.clone());
+        Location { line, column, source }
+    }
+
+    /// The location of an operation, for a diagnostic.
+    pub(super) fn of(&self, op: &text::Operation) -> Location {
+        self.location(op.span.start, op.location)
+    }
+
+    /// The location of a place inside an operation, for a diagnostic.
+    pub(super) fn at(&self, op: &text::Operation, offset: u32) -> Location {
+        self.location(offset, op.location)
+    }
+
+    /// Adds the location of an operation to the table.
+    pub(super) fn add(&mut self, op: &text::Operation) -> LocId {
+        let location = self.of(op);
+        self.table.add(location)
+    }
+}
+
+fn convert(location: &text::Location, done: &[Option<(Source, usize)>]) -> Option<(Source, usize)> {
+    let get = |id: text::LocId| done.get(id.0 as usize).cloned().flatten();
+    match location {
+        text::Location::Unknown => None,
+        text::Location::File { path, line, column, .. } => Some((
+            Source::File {
+                file: path.to_string(),
+                line: *line,
+                column: *column,
+            },
+            1,
+        )),
+        text::Location::Name { name, child } => {
+            let child = child.and_then(get).filter(|(_, parts)| *parts < MAX_PARTS);
+            let parts = 1 + child.as_ref().map_or(0, |(_, parts)| *parts);
+            let child = child.map(|(source, _)| Box::new(source));
+            Some((
+                Source::Name {
+                    name: name.to_string(),
+                    child,
+                },
+                parts,
+            ))
+        }
+        text::Location::CallSite { callee, caller } => match (get(*callee), get(*caller)) {
+            (Some((callee, a)), Some((caller, b))) if a + b < MAX_PARTS => {
+                let source = Source::CallSite {
+                    callee: Box::new(callee),
+                    caller: Box::new(caller),
+                };
+                Some((source, a + b + 1))
+            }
+            (Some(callee), _) => Some(callee),
+            (None, caller) => caller,
+        },
+        text::Location::Fused { children, .. } => {
+            let mut parts = 1;
+            let mut all = Vec::new();
+            for (source, size) in children.iter().filter_map(|&id| get(id)) {
+                if parts + size >= MAX_PARTS {
+                    break;
+                }
+                parts += size;
+                all.push(source);
+            }
+            match all.len() {
+                0 => None,
+                1 => all.pop().map(|source| (source, parts)),
+                _ => Some((Source::Fused(all), parts)),
+            }
+        }
+    }
+}

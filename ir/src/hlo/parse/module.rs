@@ -1,0 +1,450 @@
+//! Modules, functions, regions.
+
+use smallvec::SmallVec;
+
+use super::super::attrs::Attrs;
+use super::super::func::{Func, RegionId, ValueId};
+use super::super::module::{Alias, AliasKind, Module, Param, ResultInfo};
+use super::super::types::Type;
+use super::attributes;
+use super::fields::{Fields, int};
+use super::kinds;
+use super::locations::{Locations, Places};
+use super::scope::{Definition, Scope};
+use super::types;
+use crate::diag::{Code, Diagnostic};
+use crate::text::{self, Attr, Block, Document, NamedAttr, Operation, Region};
+
+/// At most this many errors are reported.
+const MAX_ERRORS: usize = 20;
+
+/// Builds the module of a document, without verifying it.
+pub(super) fn build(document: &Document, places: &Places) -> Result<Module, Vec<Diagnostic>> {
+    let mut reader = Reader {
+        document,
+        locations: Locations::new(document, places),
+        errors: Vec::new(),
+    };
+    let mut module = Module::default();
+    let mut top = &document.operations[..];
+    // A module that holds nothing but a module is a wrapper.
+    while let [op] = top
+        && op.name == "builtin.module"
+    {
+        reader.module_head(op, &mut module);
+        let [Region { blocks }] = &op.regions[..] else { break };
+        let [block] = &blocks[..] else { break };
+        top = &block.operations;
+    }
+    for op in top {
+        if reader.errors.len() >= MAX_ERRORS {
+            break;
+        }
+        match &*op.name {
+            "func.func" => {
+                if let Some(func) = reader.function(op) {
+                    module.funcs.push(func);
+                }
+            }
+            "sdy.mesh" => {
+                let text = text::print(&Document::of(op.clone()), text::PrintOptions::default());
+                module.symbols.push(text.trim_end().to_string());
+            }
+            "builtin.module" => reader.error(op, Code::Unsupported, "several modules in one file are not supported"),
+            name => reader.error(
+                op,
+                Code::Unsupported,
+                format!("`{name}` is not supported outside a function"),
+            ),
+        }
+    }
+    if module.funcs.is_empty() && reader.errors.is_empty() {
+        reader
+            .errors
+            .push(Diagnostic::error(Code::Parse, "the file holds no function"));
+    }
+    module.locs = reader.locations.table;
+    if reader.errors.is_empty() {
+        Ok(module)
+    } else {
+        Err(reader.errors)
+    }
+}
+
+struct Reader<'d, 'a> {
+    document: &'d Document<'a>,
+    locations: Locations<'d>,
+    errors: Vec<Diagnostic>,
+}
+
+impl<'d, 'a> Reader<'d, 'a> {
+    fn error(&mut self, op: &Operation, code: Code, message: impl Into<String>) {
+        let location = self.locations.of(op);
+        self.errors.push(Diagnostic::error(code, message).at(&location));
+    }
+
+    fn module_head(&mut self, op: &'d Operation<'a>, module: &mut Module) {
+        let all = op.properties.iter().chain(&op.attributes);
+        if let Some(Attr::String(name)) = op.attr("sym_name") {
+            module.name = name.to_string();
+        }
+        module
+            .attrs
+            .extend(attributes::dictionary(all.filter(|item| item.name != "sym_name")));
+    }
+
+    fn function(&mut self, op: &'d Operation<'a>) -> Option<Func> {
+        let mut fields = Fields::new(op, self.document);
+        let name = match fields.string("sym_name") {
+            Ok(name) => name,
+            Err(message) => {
+                self.error(op, Code::Verify, message);
+                return None;
+            }
+        };
+        let mut func = Func::new(name);
+        func.public = !matches!(fields.take("sym_visibility"), Some(Attr::String(v)) if v == "private");
+        func.loc = self.locations.add(op);
+        let Some(Attr::Type(text::Type::Function { inputs, results })) = fields.take("function_type") else {
+            self.error(
+                op,
+                Code::Verify,
+                format!("function `{}` needs a `function_type`", func.name),
+            );
+            return None;
+        };
+        let input_attrs = fields.take("arg_attrs");
+        let result_attrs = fields.take("res_attrs");
+        func.attrs = fields.rest();
+        let [Region { blocks }] = &op.regions[..] else {
+            self.error(op, Code::Verify, format!("function `{}` needs one region", func.name));
+            return None;
+        };
+        let block = match &blocks[..] {
+            [block] => block,
+            [] => {
+                self.error(op, Code::Unsupported, format!("function `{}` has no body", func.name));
+                return None;
+            }
+            _ => {
+                self.error(
+                    op,
+                    Code::Unsupported,
+                    format!("function `{}` has more than one block", func.name),
+                );
+                return None;
+            }
+        };
+        if block.arguments.len() != inputs.len() {
+            let message = format!(
+                "function `{}` has a type of {} inputs, but {} arguments",
+                func.name,
+                inputs.len(),
+                block.arguments.len()
+            );
+            self.error(op, Code::Verify, message);
+            return None;
+        }
+        let mut scope = Scope::default();
+        let body = func.body();
+        self.region(op, block, &mut func, body, &mut scope, "func.return");
+        let outputs: Vec<ValueId> = func.region(body).results.clone();
+        if self.errors.is_empty() {
+            let fit = outputs.len() == results.len()
+                && outputs
+                    .iter()
+                    .zip(results)
+                    .all(|(&value, ty)| is_type(ty, func.ty(value)));
+            if !fit {
+                let written: Vec<String> = results.iter().map(text::print_type).collect();
+                let found: Vec<String> = outputs.iter().map(|&value| func.ty(value).to_string()).collect();
+                let message = format!(
+                    "function `{}` returns ({}), but its type says ({})",
+                    func.name,
+                    found.join(", "),
+                    written.join(", ")
+                );
+                self.error(op, Code::Verify, message);
+            }
+        }
+        for (n, items) in self
+            .dictionaries(op, input_attrs, inputs.len(), "arg_attrs")
+            .into_iter()
+            .enumerate()
+        {
+            match param(items) {
+                Ok(param) => {
+                    if let Some(slot) = func.params.get_mut(n) {
+                        *slot = param;
+                    }
+                }
+                Err(message) => self.error(op, Code::Verify, format!("argument {n} of `{}`: {message}", func.name)),
+            }
+        }
+        func.results = self
+            .dictionaries(op, result_attrs, results.len(), "res_attrs")
+            .into_iter()
+            .map(|items| ResultInfo {
+                attrs: attributes::dictionary(items),
+            })
+            .collect();
+        Some(func)
+    }
+
+    /// One dictionary for each argument or result.
+    fn dictionaries(
+        &mut self,
+        op: &Operation<'a>,
+        attr: Option<&'d Attr<'a>>,
+        count: usize,
+        name: &str,
+    ) -> Vec<&'d [NamedAttr<'a>]> {
+        let dictionaries: Option<Vec<_>> = match attr {
+            None => Some(vec![&[][..]; count]),
+            Some(Attr::Array(items)) if items.len() == count => items
+                .iter()
+                .map(|item| {
+                    if let Attr::Dict(items) = item {
+                        Some(&items[..])
+                    } else {
+                        None
+                    }
+                })
+                .collect(),
+            Some(_) => None,
+        };
+        dictionaries.unwrap_or_else(|| {
+            self.error(
+                op,
+                Code::Verify,
+                format!("`{name}` must be a list of {count} dictionaries"),
+            );
+            vec![&[][..]; count]
+        })
+    }
+
+    /// Reads a block into a region. `owner` is the operation around it.
+    fn region(
+        &mut self,
+        owner: &'d Operation<'a>,
+        block: &'d Block<'a>,
+        func: &mut Func,
+        region: RegionId,
+        scope: &mut Scope<'d>,
+        terminator: &str,
+    ) {
+        let mark = scope.enter();
+        for argument in &block.arguments {
+            let definition = match types::value_type(&argument.ty) {
+                Ok(ty) => Definition::Value(func.add_arg(region, ty)),
+                Err(message) => {
+                    self.error(owner, Code::Unsupported, message);
+                    Definition::Refused
+                }
+            };
+            if !scope.define(&argument.name, definition) {
+                self.error(owner, Code::Parse, format!("`%{}` is defined twice", argument.name));
+            }
+        }
+        let mut terminated = false;
+        for op in &block.operations {
+            if self.errors.len() >= MAX_ERRORS {
+                break;
+            }
+            if terminated {
+                self.error(
+                    op,
+                    Code::Verify,
+                    format!("`{}` stands after the end of its block", op.name),
+                );
+                break;
+            }
+            if matches!(
+                &*op.name,
+                "func.return" | "stablehlo.return" | "sdy.return" | "mhlo.return"
+            ) {
+                terminated = true;
+                // JAX ends the comparators it calls from `custom_call` in `stablehlo.return`.
+                let stablehlo = op.name == "stablehlo.return" && owner.name == "func.func";
+                if *op.name != *terminator && !stablehlo {
+                    let message = format!("`{}` needs `{terminator}` at the end, found `{}`", owner.name, op.name);
+                    self.error(op, Code::Verify, message);
+                }
+                let loc = self.locations.add(op);
+                if let Some(values) = self.operands(op, func, scope) {
+                    func.region_mut(region).results = values.to_vec();
+                }
+                func.region_mut(region).loc = loc;
+                continue;
+            }
+            self.operation(op, func, region, scope);
+        }
+        if !terminated && self.errors.len() < MAX_ERRORS {
+            self.error(
+                owner,
+                Code::Verify,
+                format!("a block of `{}` does not end in `{terminator}`", owner.name),
+            );
+        }
+        scope.leave(mark);
+    }
+
+    /// The operands of an operation, with their types checked.
+    fn operands(&mut self, op: &Operation<'a>, func: &Func, scope: &Scope<'d>) -> Option<SmallVec<[ValueId; 3]>> {
+        let mut values = SmallVec::with_capacity(op.operands.len());
+        let mut good = true;
+        for (n, operand) in op.operands.iter().enumerate() {
+            let message = match scope.resolve(func, operand) {
+                Ok(id) => {
+                    values.push(id);
+                    match op.operand_types.get(n) {
+                        Some(ty) if !is_type(ty, func.ty(id)) => Some(format!(
+                            "`%{}` is used as `{}`, but it is `{}`",
+                            operand.name,
+                            text::print_type(ty),
+                            func.ty(id)
+                        )),
+                        _ => continue,
+                    }
+                }
+                Err(message) => message,
+            };
+            good = false;
+            if let Some(message) = message {
+                let offset = if operand.offset == 0 {
+                    op.span.start
+                } else {
+                    operand.offset
+                };
+                let location = self.locations.at(op, offset);
+                self.errors.push(Diagnostic::error(Code::Parse, message).at(&location));
+            }
+        }
+        good.then_some(values)
+    }
+
+    fn operation(&mut self, op: &'d Operation<'a>, func: &mut Func, region: RegionId, scope: &mut Scope<'d>) {
+        let built = self.build_operation(op, func, region, scope);
+        let mut first = 0usize;
+        for group in &op.results {
+            let definition = match built {
+                None => Definition::Refused,
+                Some(id) if op.results.len() == 1 && group.count != 1 => Definition::Results(id),
+                Some(id) if group.count == 1 => match func.op(id).results.get(first) {
+                    Some(&value) => Definition::Value(value),
+                    None => Definition::Refused,
+                },
+                Some(_) => {
+                    self.error(
+                        op,
+                        Code::Unsupported,
+                        "results named in groups of different sizes are not supported",
+                    );
+                    Definition::Refused
+                }
+            };
+            first += group.count as usize;
+            if !scope.define(&group.name, definition) {
+                self.error(op, Code::Parse, format!("`%{}` is defined twice", group.name));
+            }
+        }
+    }
+
+    fn build_operation(
+        &mut self,
+        op: &'d Operation<'a>,
+        func: &mut Func,
+        region: RegionId,
+        scope: &mut Scope<'d>,
+    ) -> Option<super::super::func::OpId> {
+        let operands = self.operands(op, func, scope);
+        let mut fields = Fields::new(op, self.document);
+        let kind = match kinds::kind(&mut fields) {
+            Ok(Some(kind)) => kind,
+            Ok(None) => {
+                let location = self.locations.of(op);
+                let error = Diagnostic::error(Code::Unsupported, format!("operation `{}` is not supported", op.name));
+                let help = "`neuronx-cc list-operators --framework XLA` lists what is";
+                self.errors.push(error.at(&location).help(help));
+                return None;
+            }
+            Err(message) => {
+                self.error(op, Code::Verify, message);
+                return None;
+            }
+        };
+        if !op.successors.is_empty() {
+            self.error(op, Code::Unsupported, "branches between blocks are not supported");
+            return None;
+        }
+        let mut result_types = Vec::with_capacity(op.result_types.len());
+        for ty in &op.result_types {
+            match types::value_type(ty) {
+                Ok(ty) => result_types.push(ty),
+                Err(message) => {
+                    self.error(op, Code::Unsupported, message);
+                    return None;
+                }
+            }
+        }
+        let loc = self.locations.add(op);
+        let terminator = if op.name == "sdy.manual_computation" {
+            "sdy.return"
+        } else {
+            "stablehlo.return"
+        };
+        let mut regions: SmallVec<[RegionId; 1]> = SmallVec::new();
+        for inner in &op.regions {
+            let id = func.add_region();
+            regions.push(id);
+            match &inner.blocks[..] {
+                [block] => self.region(op, block, func, id, scope, terminator),
+                _ => self.error(
+                    op,
+                    Code::Verify,
+                    format!("a region of `{}` must have one block", op.name),
+                ),
+            }
+        }
+        let rest: Attrs = fields.rest();
+        let id = func.append(region, kind, &operands?, result_types, &regions, loc);
+        if !rest.is_empty() {
+            func.op_mut(id).attrs = Some(Box::new(rest));
+        }
+        Some(id)
+    }
+}
+
+fn is_type(written: &text::Type, ty: &Type) -> bool {
+    types::is_plain(written, ty) || types::value_type(written).as_ref() == Ok(ty)
+}
+
+/// What is known of a parameter.
+fn param(items: &[NamedAttr]) -> Result<Param, String> {
+    let mut param = Param::default();
+    for item in items {
+        match &*item.name {
+            "tf.aliasing_output" => {
+                let output = int(&item.value)
+                    .and_then(|output| usize::try_from(output).ok())
+                    .ok_or("`tf.aliasing_output` must be the number of an output")?;
+                // JAX's own lowering makes it a may-alias of XLA.
+                param.alias = Some(Alias {
+                    output,
+                    kind: AliasKind::May,
+                });
+            }
+            "jax.buffer_donor" => match &item.value {
+                Attr::Bool(value) => param.donated = *value,
+                Attr::Unit => param.donated = true,
+                _ => return Err("`jax.buffer_donor` must be `true` or `false`".to_string()),
+            },
+            _ => {
+                param
+                    .attrs
+                    .insert(item.name.to_string(), attributes::convert(&item.value));
+            }
+        }
+    }
+    Ok(param)
+}
