@@ -1,0 +1,12 @@
+//! Passes over `ir::hlo`: clean-up, legalisation and expansion.
+
+mod inline;
+mod merge_equal_ops;
+mod remove_dead_ops;
+pub(crate) mod rewrite;
+#[cfg(test)]
+mod testing;
+
+pub use inline::Inline;
+pub use merge_equal_ops::MergeEqualOps;
+pub use remove_dead_ops::RemoveDeadOps;

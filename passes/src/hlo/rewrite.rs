@@ -1,0 +1,160 @@
+//! Rewriting operations one by one, in linear time.
+//!
+//! Operations are visited in order, those inside regions before the one that owns them. A visited operation already
+//! reads the replacements of what came before. New operations are visited in turn, up to a budget that is counted in
+//! rewrites, so that rules may build on one another and still end.
+
+use std::collections::VecDeque;
+
+use ferrite_ir::diag::{Diagnostic, Result};
+use ferrite_ir::hlo::infer::compatible;
+use ferrite_ir::hlo::{Builder, Func, Module, OpId, RegionId, ValueId};
+
+use crate::pass::Changed;
+
+/// What to do with an operation.
+pub(crate) enum Rewrite {
+    /// Leave it.
+    Keep,
+    /// It was changed where it stands.
+    Updated,
+    /// Its results are these values now; the operation disappears.
+    Replace(Vec<ValueId>),
+}
+
+impl From<ValueId> for Rewrite {
+    fn from(v: ValueId) -> Rewrite {
+        Rewrite::Replace(vec![v])
+    }
+}
+
+/// Rewrites all functions of a module; see [`rewrite_func`].
+pub(crate) fn rewrite_module(
+    module: &mut Module,
+    mut f: impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
+) -> Result<Changed> {
+    let mut changed = Changed::No;
+    for i in 0..module.funcs.len() {
+        let done = rewrite_func(&mut module.funcs[i], &mut f);
+        changed = changed.or(done.map_err(|d| place(d, module, i))?);
+    }
+    Ok(changed)
+}
+
+/// Gives a diagnostic without a place that of the function.
+fn place(diagnostic: Diagnostic, module: &Module, func: usize) -> Diagnostic {
+    if diagnostic.location == Default::default() {
+        diagnostic.at(module.locs.get(module.funcs[func].loc))
+    } else {
+        diagnostic
+    }
+}
+
+/// Rewrites one function: `f` sees every operation with a builder that stands where the operation is.
+pub(crate) fn rewrite_func(
+    func: &mut Func,
+    f: &mut impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
+) -> Result<Changed> {
+    let mut driver = Driver {
+        replaced: vec![None; func.value_count()],
+        budget: func.op_count().saturating_mul(64).saturating_add(4096),
+        changed: false,
+    };
+    let body = func.body();
+    driver.region(func, body, f)?;
+    Ok(Changed::from_bool(driver.changed))
+}
+
+struct Driver {
+    replaced: Vec<Option<ValueId>>,
+    budget: usize,
+    changed: bool,
+}
+
+impl Driver {
+    fn resolve(&self, mut v: ValueId) -> ValueId {
+        while let Some(&Some(next)) = self.replaced.get(v.index()) {
+            v = next;
+        }
+        v
+    }
+
+    fn region(
+        &mut self,
+        func: &mut Func,
+        region: RegionId,
+        f: &mut impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
+    ) -> Result<()> {
+        let mut queue: VecDeque<OpId> = std::mem::take(&mut func.region_mut(region).ops).into();
+        while let Some(op) = queue.pop_front() {
+            for i in 0..func.op(op).operands.len() {
+                let v = self.resolve(func.op(op).operands[i]);
+                func.op_mut(op).operands[i] = v;
+            }
+            for r in func.op(op).regions.clone() {
+                self.region(func, r, f)?;
+            }
+            let start = func.region(region).ops.len();
+            let (first_new, loc) = (func.op_count(), func.op(op).loc);
+            if self.budget == 0 {
+                func.region_mut(region).ops.push(op);
+                continue;
+            }
+            match f(&mut Builder::new(func, region, loc), op)? {
+                Rewrite::Keep => func.region_mut(region).ops.push(op),
+                Rewrite::Updated => {
+                    self.budget -= 1;
+                    self.changed = true;
+                    let mut new = func.region_mut(region).ops.split_off(start);
+                    new.push(op);
+                    requeue(&mut queue, new);
+                }
+                Rewrite::Replace(values) => {
+                    self.budget -= 1;
+                    self.changed = true;
+                    self.replace(func, op, &values, first_new)?;
+                    let new = func.region_mut(region).ops.split_off(start);
+                    requeue(&mut queue, new);
+                }
+            }
+        }
+        for i in 0..func.region(region).results.len() {
+            let v = self.resolve(func.region(region).results[i]);
+            func.region_mut(region).results[i] = v;
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, func: &mut Func, op: OpId, values: &[ValueId], first_new: usize) -> Result<()> {
+        let results = func.op(op).results.clone();
+        let fits = results.len() == values.len()
+            && results
+                .iter()
+                .zip(values)
+                .all(|(&a, &b)| compatible(func.ty(a), func.ty(b)));
+        if !fits {
+            let name = func.op(op).kind.mnemonic();
+            return Err(Diagnostic::bug(format!("a rewrite of `{name}` changes its type")));
+        }
+        self.replaced.resize(func.value_count(), None);
+        for (&old, &new) in results.iter().zip(values) {
+            self.replaced[old.index()] = Some(new);
+        }
+        // Discardable attributes move to what computes the result now.
+        let attrs = func.op_mut(op).attrs.take();
+        if let (Some(attrs), [value]) = (attrs, values)
+            && let Some(new) = func.def(*value)
+            && new.index() >= first_new
+            && func.op(new).attrs.is_none()
+        {
+            func.op_mut(new).attrs = Some(attrs);
+        }
+        Ok(())
+    }
+}
+
+fn requeue(queue: &mut VecDeque<OpId>, new: Vec<OpId>) {
+    for op in new.into_iter().rev() {
+        queue.push_front(op);
+    }
+}

@@ -1,0 +1,40 @@
+//! The one list of all passes. Order of execution is not here: it stands in the driver's pipelines.
+
+use crate::hlo;
+use crate::pass::AnyPass;
+
+/// Every pass, in alphabetical order.
+pub fn all() -> Vec<AnyPass> {
+    let mut passes = vec![
+        AnyPass::hlo(hlo::Inline),
+        AnyPass::hlo(hlo::MergeEqualOps),
+        AnyPass::hlo(hlo::RemoveDeadOps),
+    ];
+    passes.sort_by_key(|p| p.name);
+    passes
+}
+
+/// The pass with this name.
+pub fn find(name: &str) -> Option<AnyPass> {
+    all().into_iter().find(|p| p.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_kebab_case_and_documented() {
+        let passes = all();
+        for pair in passes.windows(2) {
+            assert_ne!(pair[0].name, pair[1].name);
+        }
+        for pass in &passes {
+            let fits = pass
+                .name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            assert!(fits && !pass.doc.is_empty(), "{}", pass.name);
+        }
+    }
+}
