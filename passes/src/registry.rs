@@ -6,6 +6,7 @@ use crate::pass::AnyPass;
 /// Every pass, in alphabetical order.
 pub fn all() -> Vec<AnyPass> {
     let mut passes = vec![
+        AnyPass::hlo(hlo::Canonicalize),
         AnyPass::hlo(hlo::Inline),
         AnyPass::hlo(hlo::MergeEqualOps),
         AnyPass::hlo(hlo::RemoveDeadOps),

@@ -18,7 +18,7 @@ mod types;
 pub mod verify;
 
 pub use attrs::{Attr, Attrs};
-pub use build::Builder;
+pub use build::{Builder, Built, neutral};
 pub use func::{Func, Op, OpId, Region, RegionId, Value, ValueDef, ValueId};
 pub use infer::{Violation, infer};
 pub use module::{Alias, AliasKind, FuncId, Module, Param, ResultInfo};

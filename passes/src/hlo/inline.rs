@@ -31,6 +31,7 @@ impl HloPass for Inline {
 
     fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
         let order = callees_first(module);
+        check_size(module, &order)?;
         let mut changed = false;
         for index in order {
             let has_calls = has_calls(&module.funcs[index]);
@@ -106,6 +107,36 @@ fn callees_first(module: &Module) -> Vec<usize> {
     order
 }
 
+/// Counts operations as they will be, before any is copied.
+fn check_size(module: &Module, order: &[usize]) -> Result<()> {
+    let names: BTreeMap<&str, usize> = module
+        .funcs
+        .iter()
+        .enumerate()
+        .map(|(i, f)| (f.name.as_str(), i))
+        .collect();
+    let mut flat = vec![0usize; module.funcs.len()];
+    for &index in order {
+        let func = &module.funcs[index];
+        let mut count = 0usize;
+        func.walk(func.body(), &mut |func, op| {
+            let called = callees(&func.op(op).kind).iter().filter_map(|n| names.get(n.as_str()));
+            count = called.fold(count.saturating_add(1), |sum, &i| sum.saturating_add(flat[i]));
+        });
+        if count > MAX_OPS {
+            let message = format!(
+                "`{}` has {count} operations once its calls are inlined; the limit is {MAX_OPS}",
+                func.name
+            );
+            return Err(Diagnostic::error(Code::Ncc("EVRF007"), message)
+                .at(module.locs.get(func.loc))
+                .help("make the graph smaller, or split it over several cores"));
+        }
+        flat[index] = count;
+    }
+    Ok(())
+}
+
 struct Inliner<'m> {
     funcs: &'m [Func],
     names: BTreeMap<&'m str, usize>,
@@ -163,10 +194,6 @@ impl Inliner<'_> {
     ) -> Result<()> {
         let op = source.op(id);
         let loc = self.called_from(op.loc, caller);
-        if out.op_count() > MAX_OPS {
-            let message = format!("the program has more than {MAX_OPS} operations once its calls are inlined");
-            return Err(Diagnostic::error(Code::Ncc("EVRF007"), message).at(self.locs.get(loc)));
-        }
         let operands = mapped(&op.operands, values)?;
         let name = match &op.kind {
             OpKind::Call(call) => Some(&call.callee),

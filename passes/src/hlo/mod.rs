@@ -1,5 +1,6 @@
 //! Passes over `ir::hlo`: clean-up, legalisation and expansion.
 
+mod canonicalize;
 mod inline;
 mod merge_equal_ops;
 mod remove_dead_ops;
@@ -7,6 +8,7 @@ pub(crate) mod rewrite;
 #[cfg(test)]
 mod testing;
 
+pub use canonicalize::Canonicalize;
 pub use inline::Inline;
 pub use merge_equal_ops::MergeEqualOps;
 pub use remove_dead_ops::RemoveDeadOps;

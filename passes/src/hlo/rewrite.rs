@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::infer::compatible;
 use ferrite_ir::hlo::{Builder, Func, Module, OpId, RegionId, ValueId};
+use ferrite_ir::loc::{LocId, Location};
 
 use crate::pass::Changed;
 
@@ -28,47 +29,40 @@ impl From<ValueId> for Rewrite {
     }
 }
 
-/// Rewrites all functions of a module; see [`rewrite_func`].
+/// Rewrites all functions of a module: `f` sees every operation with a builder that stands where the operation is.
+/// A diagnostic of `f` without a place gets that of the operation.
 pub(crate) fn rewrite_module(
     module: &mut Module,
     mut f: impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
 ) -> Result<Changed> {
-    let mut changed = Changed::No;
-    for i in 0..module.funcs.len() {
-        let done = rewrite_func(&mut module.funcs[i], &mut f);
-        changed = changed.or(done.map_err(|d| place(d, module, i))?);
+    let mut changed = false;
+    for func in &mut module.funcs {
+        let mut driver = Driver {
+            replaced: vec![None; func.value_count()],
+            budget: func.op_count().saturating_mul(64).saturating_add(4096),
+            changed: false,
+            at: func.loc,
+        };
+        let body = func.body();
+        if let Err(diagnostic) = driver.region(func, body, &mut f) {
+            let placed = diagnostic.location != Location::default();
+            return Err(if placed {
+                diagnostic
+            } else {
+                diagnostic.at(module.locs.get(driver.at))
+            });
+        }
+        changed |= driver.changed;
     }
-    Ok(changed)
-}
-
-/// Gives a diagnostic without a place that of the function.
-fn place(diagnostic: Diagnostic, module: &Module, func: usize) -> Diagnostic {
-    if diagnostic.location == Default::default() {
-        diagnostic.at(module.locs.get(module.funcs[func].loc))
-    } else {
-        diagnostic
-    }
-}
-
-/// Rewrites one function: `f` sees every operation with a builder that stands where the operation is.
-pub(crate) fn rewrite_func(
-    func: &mut Func,
-    f: &mut impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
-) -> Result<Changed> {
-    let mut driver = Driver {
-        replaced: vec![None; func.value_count()],
-        budget: func.op_count().saturating_mul(64).saturating_add(4096),
-        changed: false,
-    };
-    let body = func.body();
-    driver.region(func, body, f)?;
-    Ok(Changed::from_bool(driver.changed))
+    Ok(Changed::from_bool(changed))
 }
 
 struct Driver {
     replaced: Vec<Option<ValueId>>,
     budget: usize,
     changed: bool,
+    /// Location of the operation visited last.
+    at: LocId,
 }
 
 impl Driver {
@@ -96,6 +90,7 @@ impl Driver {
             }
             let start = func.region(region).ops.len();
             let (first_new, loc) = (func.op_count(), func.op(op).loc);
+            self.at = loc;
             if self.budget == 0 {
                 func.region_mut(region).ops.push(op);
                 continue;

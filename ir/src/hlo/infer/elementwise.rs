@@ -62,7 +62,7 @@ fn check_binary_dtype(cx: &Cx<'_>, op: BinaryOp, d: DType) -> Infer<()> {
 }
 
 /// The binary operation that `chlo.broadcast_<name>` broadcasts.
-pub(crate) fn chlo_binary(name: &str) -> Option<BinaryOp> {
+pub fn chlo_binary(name: &str) -> Option<BinaryOp> {
     BinaryOp::from_mnemonic(&format!("stablehlo.{name}")).or_else(|| BinaryOp::from_mnemonic(&format!("chlo.{name}")))
 }
 

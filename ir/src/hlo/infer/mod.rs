@@ -20,6 +20,9 @@ mod tests;
 
 use std::fmt;
 
+pub use elementwise::chlo_binary;
+pub use movement::is_permutation;
+
 use super::ops::OpKind;
 use super::types::{DYNAMIC, Dims, TensorType, Type};
 use crate::diag::{Code, Diagnostic};

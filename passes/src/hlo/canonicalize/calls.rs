@@ -1,0 +1,61 @@
+//! Custom calls that mean nothing here, tuples, and collectives of one device.
+
+use ferrite_ir::diag::Result;
+use ferrite_ir::hlo::{Builder, Collective, CustomCall, GetTupleElement, OpId, OpKind, Type, ValueId};
+
+use super::operand;
+use crate::hlo::rewrite::Rewrite;
+
+/// Custom calls that return their operands. Names as the clients write them.
+const IDENTITIES: &[&str] = &[
+    "annotate_device_placement",
+    "AwsNeuronTransferWithStaticRing",
+    "AwsNeuronLNCShardingConstraint",
+];
+
+/// As [`IDENTITIES`], for any ending.
+const IDENTITY_PREFIXES: &[&str] = &["AwsNeuronModuleMarker", "NeuronBoundaryMarker"];
+
+/// Identities while there is one partition.
+const SHARDINGS: &[&str] = &["Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"];
+
+pub(super) fn custom_call(b: &mut Builder<'_>, op: OpId, call: &CustomCall, one_partition: bool) -> Result<Rewrite> {
+    let target = call.target.as_str();
+    let identity = IDENTITIES.contains(&target)
+        || IDENTITY_PREFIXES.iter().any(|p| target.starts_with(p))
+        || (one_partition && SHARDINGS.contains(&target));
+    if !identity {
+        return Ok(Rewrite::Keep);
+    }
+    let operands: Vec<ValueId> = b.func.op(op).operands.to_vec();
+    let results: Vec<Type> = b.func.op(op).results.iter().map(|&v| b.ty(v).clone()).collect();
+    let types: Vec<Type> = operands.iter().map(|&v| b.ty(v).clone()).collect();
+    if types == results {
+        return Ok(Rewrite::Replace(operands));
+    }
+    if results == [Type::Tuple(types)] {
+        return Ok(b.op1(OpKind::Tuple, &operands)?.into());
+    }
+    Ok(Rewrite::Keep)
+}
+
+pub(super) fn get_tuple_element(b: &mut Builder<'_>, op: OpId, g: &GetTupleElement) -> Result<Rewrite> {
+    let tuple = operand(b, op, 0);
+    Ok(match b.func.def(tuple) {
+        Some(def) if b.func.op(def).kind == OpKind::Tuple => b.func.op(def).operands[g.index as usize].into(),
+        _ => Rewrite::Keep,
+    })
+}
+
+/// A collective in which every device is alone returns its operands.
+pub(super) fn lonely(b: &mut Builder<'_>, op: OpId, c: &Collective) -> Result<Rewrite> {
+    let alone = !c.replica_groups.is_empty() && c.replica_groups.iter().all(|g| g.len() == 1);
+    let op = b.func.op(op);
+    let same =
+        op.operands.len() == op.results.len() && op.operands.iter().zip(&op.results).all(|(&a, &r)| b.ty(a) == b.ty(r));
+    Ok(if alone && same {
+        Rewrite::Replace(op.operands.to_vec())
+    } else {
+        Rewrite::Keep
+    })
+}
