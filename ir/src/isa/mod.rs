@@ -9,6 +9,7 @@
 //! that a DMA transfer adds 1 to its semaphore for each of the 16 DMA engines, whether or not the engine had a part in
 //! it, in any order.
 
+pub mod text;
 mod verify;
 
 use std::sync::Arc;

@@ -1,0 +1,16 @@
+//! The `isa` level as MLIR text: generic operations of the `isa` dialect.
+//!
+//! A program is one `isa.program` with variables, caller's tensors, queues, transfers and a stream per engine.
+//! Instructions have NKI's names and no operands: what they read and write has addresses, so it stands in attributes.
+
+mod field;
+mod locations;
+mod ops;
+mod parse;
+mod print;
+
+pub use parse::parse;
+pub use print::{PrintOptions, print};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The table of instructions: name in text, and fields in the order in which they are printed.
+
+use crate::isa::*;
+use crate::text::{Attr, NamedAttr, Operation};
+
+use super::field::{Field, Read};
+
+/// Reads the attributes of an operation, and knows afterwards which it did not ask for.
+pub(super) struct Fields<'o, 'a> {
+    operation: &'o Operation<'a>,
+    asked: Vec<&'static str>,
+}
+
+impl<'o, 'a> Fields<'o, 'a> {
+    pub(super) fn new(operation: &'o Operation<'a>) -> Self {
+        Fields {
+            operation,
+            asked: Vec::new(),
+        }
+    }
+
+    pub(super) fn attr(&mut self, name: &'static str) -> Option<&'o Attr<'a>> {
+        self.asked.push(name);
+        self.operation.attr(name)
+    }
+
+    pub(super) fn get<T: Field>(&mut self, name: &'static str) -> Read<T> {
+        T::get(self.attr(name)).map_err(|what| format!("`{name}`: {what}"))
+    }
+
+    /// Refuses what nobody asked for: an attribute that is silently dropped would be a mistake that nobody sees.
+    pub(super) fn end(self) -> Read<()> {
+        let Operation {
+            properties, attributes, ..
+        } = self.operation;
+        match properties
+            .iter()
+            .chain(attributes)
+            .find(|a| !self.asked.contains(&&*a.name))
+        {
+            Some(unknown) => Err(format!("`{}` has no attribute `{}`", self.operation.name, unknown.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The attributes of an operation, to be printed.
+#[derive(Default)]
+pub(super) struct Attrs(pub(super) Vec<NamedAttr<'static>>);
+
+impl Attrs {
+    pub(super) fn put(&mut self, name: &'static str, value: &impl Field) {
+        self.put_attr(name, value.put());
+    }
+
+    pub(super) fn put_attr(&mut self, name: &'static str, value: Option<Attr<'static>>) {
+        self.0.extend(value.map(|value| NamedAttr {
+            name: name.into(),
+            value,
+        }));
+    }
+}
+
+/// Both directions of a list of `"name" => Variant { fields }`.
+macro_rules! table {
+    ($ty:ty, $put:ident, $get:ident, $($name:literal => $($path:ident)::+ { $($field:ident),* })* $(else $other:pat)?) => {
+        fn $put(value: &$ty, attrs: &mut Attrs) -> &'static str {
+            match value {
+                $($($path)::+ { $($field),* } => {
+                    $(attrs.put(stringify!($field), $field);)*
+                    $name
+                })*
+                $($other => unreachable!("instructions with operands have tables of their own"),)?
+            }
+        }
+
+        fn $get(name: &str, fields: &mut Fields) -> Read<Option<$ty>> {
+            Ok(Some(match name {
+                $($name => $($path)::+ { $($field: fields.get(stringify!($field))?),* },)*
+                _ => return Ok(None),
+            }))
+        }
+    };
+}
+
+table! { Inst<Ap>, put_inst, get_inst,
+    "isa.activation" => Inst::Activation { dst, src, func, scale, bias, accumulate }
+    "isa.tensor_tensor" => Inst::TensorTensor { dst, a, b, op }
+    "isa.tensor_scalar" => Inst::TensorScalar { dst, src, first, second }
+    "isa.scalar_tensor_tensor" => Inst::ScalarTensorTensor { dst, src, first, b, op1, reverse1 }
+    "isa.tensor_tensor_scan" => Inst::TensorTensorScan { dst, a, b, initial, op0, op1 }
+    "isa.tensor_reduce" => Inst::TensorReduce { dst, src, op, dims, negate }
+    "isa.bn_stats" => Inst::BnStats { dst, src }
+    "isa.bn_aggr" => Inst::BnAggr { dst, src }
+    "isa.tensor_copy" => Inst::TensorCopy { dst, src }
+    "isa.memset" => Inst::Memset { dst, bits }
+    "isa.tensor_copy_predicated" => Inst::CopyPredicated { dst, src, pred }
+    "isa.reciprocal" => Inst::Reciprocal { dst, src }
+    "isa.transpose" => Inst::Transpose32 { dst, src }
+    "isa.nc_stream_shuffle" => Inst::StreamShuffle { dst, src, mask }
+    "isa.max8" => Inst::Max8 { dst, src }
+    "isa.nc_find_index8" => Inst::FindIndex8 { dst, src, values }
+    "isa.nc_match_replace8" => Inst::MatchReplace8 { dst, src, values, replacement }
+    "isa.iota" => Inst::Iota { dst, base, channel_multiplier, steps }
+    "isa.affine_select" => Inst::AffineSelect { dst, src, base, channel_multiplier, steps, compare, fill }
+    "isa.nc_n_gather" => Inst::NGather { dst, src, index }
+    "isa.partition_reduce" => Inst::PartitionReduce { dst, src, op }
+}
+
+table! { Op, put_control, get_control,
+    "isa.act_table_load" => Op::ActTableLoad { set }
+    "isa.load_stationary" => Op::LoadStationary { src }
+    "isa.multiply_moving" => Op::MultiplyMoving { dst, moving, accumulate, transpose }
+    "isa.dma_trigger" => Op::DmaTrigger { transfer }
+    "isa.event_semaphore" => Op::Semaphore {}
+    "isa.event_semaphore_range_clear" => Op::RangeClear { first, count }
+    "isa.register_move" => Op::RegMove { dst, value }
+    "isa.register_alu" => Op::RegAlu { dst, op, a, b }
+    "isa.register_load" => Op::RegLoad { dst, src }
+    "isa.compare_branch" => Op::Branch { cond, a, b, target }
+    "isa.nop" => Op::Nop {}
+    else Op::Compute(_) | Op::DmaIndirect(_)
+}
+
+table! { Indirect, put_indirect, get_indirect,
+    "isa.dma_indirect" => Indirect {
+        kind, queue, semaphore, tile, index, var, offset, row_step, row_bytes, rows, out_of_bounds
+    }
+}
+
+/// Name and attributes of what an instruction does.
+pub(super) fn put(op: &Op, attrs: &mut Attrs) -> &'static str {
+    match op {
+        Op::Compute(inst) => put_inst(inst, attrs),
+        Op::DmaIndirect(indirect) => put_indirect(indirect, attrs),
+        control => put_control(control, attrs),
+    }
+}
+
+/// The inverse of [`put`].
+pub(super) fn get(operation: &Operation, fields: &mut Fields) -> Read<Op> {
+    let name = &*operation.name;
+    if let Some(inst) = get_inst(name, fields)? {
+        return Ok(Op::Compute(inst));
+    }
+    if let Some(indirect) = get_indirect(name, fields)? {
+        return Ok(Op::DmaIndirect(Box::new(indirect)));
+    }
+    get_control(name, fields)?.ok_or_else(|| format!("`{name}` is no instruction"))
+}

@@ -1,0 +1,306 @@
+//! A program from MLIR text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::diag::{Code, Diagnostic};
+use crate::isa::*;
+use crate::loc::Location;
+use crate::text::{self, Attr, Document, Operation};
+
+use super::field::{Field, Read, parameters};
+use super::locations;
+use super::ops::{self, Fields};
+
+/// Reads what [`super::print()`] prints, and checks its structure.
+///
+/// # Errors
+/// Every mistake of the text, with line and column; or the first broken rule of [`verify`].
+pub fn parse(source: &str) -> Result<Program, Vec<Diagnostic>> {
+    let lines = Lines::new(source);
+    let document = text::parse(source).map_err(|errors| {
+        let diagnostic = |error: text::SyntaxError| {
+            let diagnostic = lines.error(error.span, error.message);
+            match error.help {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            }
+        };
+        errors.into_iter().map(diagnostic).collect::<Vec<_>>()
+    })?;
+    let mut reader = Reader {
+        document: &document,
+        lines,
+        program: Program::new(""),
+        vars: HashMap::new(),
+        errors: Vec::new(),
+    };
+    reader.document();
+    if !reader.errors.is_empty() {
+        return Err(reader.errors);
+    }
+    verify(&reader.program).map_err(|error| vec![error])?;
+    Ok(reader.program)
+}
+
+struct Reader<'d, 'a> {
+    document: &'d Document<'a>,
+    lines: Lines,
+    program: Program,
+    vars: HashMap<&'d str, VarId>,
+    errors: Vec<Diagnostic>,
+}
+
+impl<'d> Reader<'d, '_> {
+    fn document(&mut self) {
+        let document = self.document;
+        // Some tools wrap what they print into a module.
+        let mut operations = &document.operations;
+        if let [module] = operations.as_slice()
+            && module.name == "builtin.module"
+            && let [region] = module.regions.as_slice()
+            && let [block] = region.blocks.as_slice()
+        {
+            operations = &block.operations;
+        }
+        let [program] = operations.as_slice() else {
+            let message = format!("{} operations, expected one `isa.program`", operations.len());
+            self.errors.push(Diagnostic::error(Code::Parse, message));
+            return;
+        };
+        self.operation(program, |reader, operation, fields| {
+            if operation.name != "isa.program" {
+                return Err(format!("`{}` is not `isa.program`", operation.name));
+            }
+            reader.program.target = fields.get("target")?;
+            reader.program.model_flops = fields.get("model_flops")?;
+            Ok(())
+        });
+        let body = || {
+            program
+                .regions
+                .iter()
+                .flat_map(|r| &r.blocks)
+                .flat_map(|b| &b.operations)
+        };
+        // Transfers name variables, so those come first wherever they stand.
+        for operation in body().filter(|o| o.name == "isa.var") {
+            self.operation(operation, Reader::variable);
+        }
+        for operation in body().filter(|o| o.name != "isa.var") {
+            self.operation(operation, Reader::member);
+        }
+    }
+
+    /// Runs `read` on an operation and records what went wrong in it.
+    fn operation(
+        &mut self,
+        operation: &'d Operation,
+        read: impl FnOnce(&mut Self, &'d Operation, &mut Fields) -> Read<()>,
+    ) {
+        let mut fields = Fields::new(operation);
+        let result = read(self, operation, &mut fields).and_then(|()| fields.end());
+        if let Err(message) = result {
+            self.errors.push(self.lines.error(operation.span, message));
+        }
+    }
+
+    fn location(&mut self, operation: &Operation) -> LocId {
+        let (line, column) = self.lines.position(operation.span.start);
+        let source = locations::read(self.document, operation.location);
+        self.program.locs.add(Location { line, column, source })
+    }
+
+    fn variable(&mut self, operation: &'d Operation, fields: &mut Fields) -> Read<()> {
+        let name: String = fields.get("sym_name")?;
+        let kind: String = fields.get("kind")?;
+        let kind = match kind.as_str() {
+            "input" => VarKind::Input {
+                index: fields.get("index")?,
+            },
+            "output" => VarKind::Output {
+                index: fields.get("index")?,
+            },
+            "const" => VarKind::Const,
+            "scratch" => VarKind::Scratch {
+                offset: fields.get("offset")?,
+            },
+            other => return Err(format!("`{other}` is no kind of variable")),
+        };
+        let bytes = fields.get("bytes")?;
+        let data = match fields.attr("data") {
+            None => None,
+            Some(Attr::DenseResource { key, .. }) => {
+                let resource = self
+                    .document
+                    .resource(key)
+                    .ok_or_else(|| format!("resource `{key}` is missing"))?;
+                Some(unhex(&resource.hex)?)
+            }
+            Some(_) => return Err("`data`: expected `dense_resource<...>`".to_string()),
+        };
+        if let Some(have) = data.as_ref().map(|d| d.len() as u64)
+            && have != bytes
+        {
+            return Err(format!("{have} bytes of data for a variable of {bytes}"));
+        }
+        let id = VarId(self.program.vars.len() as u32);
+        if let Some(Attr::String(name)) = operation.attr("sym_name")
+            && self.vars.insert(name, id).is_some()
+        {
+            return Err(format!("variable `{name}` is declared twice"));
+        }
+        self.program.vars.push(Var {
+            name,
+            kind,
+            bytes,
+            data,
+        });
+        Ok(())
+    }
+
+    fn member(&mut self, operation: &'d Operation, fields: &mut Fields) -> Read<()> {
+        match &*operation.name {
+            "isa.input" => self.program.inputs.push(io_tensor(fields)?),
+            "isa.output" => self.program.outputs.push(io_tensor(fields)?),
+            "isa.queue" => {
+                let queue = Queue {
+                    name: fields.get("sym_name")?,
+                    owner: fields.get("owner")?,
+                };
+                self.program.queues.push(queue);
+            }
+            "isa.transfer" => {
+                let elements = match fields.attr("elements") {
+                    Some(Attr::Array(all)) => all.iter().map(|e| self.element(e)).collect::<Read<Vec<_>>>()?,
+                    _ => return Err("`elements`: expected a list".to_string()),
+                };
+                let (queue, semaphore) = (fields.get("queue")?, fields.get("semaphore")?);
+                let loc = self.location(operation);
+                self.program.transfers.push(Transfer {
+                    queue,
+                    semaphore,
+                    elements,
+                    loc,
+                });
+            }
+            "isa.stream" => {
+                let engine: Engine = fields.get("engine")?;
+                if !self.program.stream(engine).is_empty() {
+                    return Err(format!("a second stream of `{engine}`"));
+                }
+                for instruction in operation
+                    .regions
+                    .iter()
+                    .flat_map(|r| &r.blocks)
+                    .flat_map(|b| &b.operations)
+                {
+                    self.operation(instruction, |reader, instruction, fields| {
+                        let op = ops::get(instruction, fields)?;
+                        let (wait, update) = (fields.get("wait")?, fields.get("update")?);
+                        let loc = reader.location(instruction);
+                        reader.program.streams[engine.index()].push(Instr { op, wait, update, loc });
+                        Ok(())
+                    });
+                }
+            }
+            other => return Err(format!("`{other}` has no place in `isa.program`")),
+        }
+        Ok(())
+    }
+
+    fn element(&self, attr: &Attr) -> Read<DmaElement> {
+        match parameters(attr, "isa.dma")?.as_slice() {
+            [op, src, dst] => Ok(DmaElement {
+                op: DmaOp::get(Some(op))?,
+                src: self.access(src)?,
+                dst: self.access(dst)?,
+            }),
+            _ => Err("expected `#isa.dma<op, source, destination>`".to_string()),
+        }
+    }
+
+    fn access(&self, attr: &Attr) -> Read<DmaAccess> {
+        let all = parameters(attr, "isa.access")?;
+        let [place, offset, dtype, steps, counts] = all.as_slice() else {
+            return Err(format!("{} parameters of `#isa.access`, expected 5", all.len()));
+        };
+        let space = match place {
+            Attr::String(name) if name == "sbuf" => DmaSpace::Sbuf,
+            Attr::Symbol(path) => match path.as_slice() {
+                [name] => {
+                    let var = self.vars.get(&**name);
+                    DmaSpace::Hbm(*var.ok_or_else(|| format!("variable `{name}` does not exist"))?)
+                }
+                _ => return Err("a nested symbol is no variable".to_string()),
+            },
+            _ => return Err("expected a variable or \"sbuf\"".to_string()),
+        };
+        let (steps, counts) = (Vec::<i64>::get(Some(steps))?, Vec::<u64>::get(Some(counts))?);
+        if steps.len() != counts.len() {
+            return Err(format!("{} steps and {} counts", steps.len(), counts.len()));
+        }
+        Ok(DmaAccess {
+            space,
+            offset: u64::get(Some(offset))?,
+            dtype: crate::dtype::DType::get(Some(dtype))?,
+            dims: steps
+                .into_iter()
+                .zip(counts)
+                .map(|(step, count)| DmaDim { step, count })
+                .collect(),
+        })
+    }
+}
+
+fn io_tensor(fields: &mut Fields) -> Read<IoTensor> {
+    Ok(IoTensor {
+        name: fields.get("sym_name")?,
+        dtype: fields.get("dtype")?,
+        shape: fields.get("shape")?,
+        alias: fields.get("alias")?,
+        must_alias: fields.get("must_alias")?,
+    })
+}
+
+/// Data of a resource, without the four bytes of alignment.
+fn unhex(digits: &str) -> Read<Arc<[u8]>> {
+    let value = |digit: u8| (digit as char).to_digit(16).map(|v| v as u8);
+    let bytes = digits.as_bytes().chunks(2).skip(4).map(|pair| match pair {
+        [high, low] => Some(value(*high)? << 4 | value(*low)?),
+        _ => None,
+    });
+    bytes
+        .collect::<Option<Arc<[u8]>>>()
+        .ok_or_else(|| "not an even number of hexadecimal digits".to_string())
+}
+
+/// Offsets of the lines of a text.
+struct Lines(Vec<u32>);
+
+impl Lines {
+    fn new(source: &str) -> Lines {
+        let starts = source
+            .bytes()
+            .enumerate()
+            .filter(|&(_, b)| b == b'\n')
+            .map(|(at, _)| at as u32 + 1);
+        Lines(std::iter::once(0).chain(starts).collect())
+    }
+
+    /// Line and column of an offset, both from 1.
+    fn position(&self, offset: u32) -> (u32, u32) {
+        let line = self.0.partition_point(|&start| start <= offset);
+        let start = line
+            .checked_sub(1)
+            .and_then(|index| self.0.get(index))
+            .copied()
+            .unwrap_or(0);
+        (line as u32, offset - start + 1)
+    }
+
+    fn error(&self, span: text::Span, message: impl Into<String>) -> Diagnostic {
+        let (line, column) = self.position(span.start);
+        Diagnostic::error(Code::Parse, message).at_line(line, column)
+    }
+}
