@@ -8,6 +8,12 @@ pub fn all() -> Vec<AnyPass> {
     let mut passes = vec![
         AnyPass::hlo(hlo::Canonicalize),
         AnyPass::hlo(hlo::Inline),
+        AnyPass::hlo(hlo::legalize::LegalizeConvolution),
+        AnyPass::hlo(hlo::legalize::LegalizeData),
+        AnyPass::hlo(hlo::legalize::LegalizeGather),
+        AnyPass::hlo(hlo::legalize::LegalizeReduce),
+        AnyPass::hlo(hlo::legalize::LegalizeScatter),
+        AnyPass::hlo(hlo::legalize::LegalizeWindow),
         AnyPass::hlo(hlo::MergeEqualOps),
         AnyPass::hlo(hlo::RemoveDeadOps),
     ];

@@ -2,6 +2,7 @@
 
 mod canonicalize;
 mod inline;
+pub mod legalize;
 mod merge_equal_ops;
 mod remove_dead_ops;
 pub(crate) mod rewrite;

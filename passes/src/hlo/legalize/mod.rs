@@ -1,0 +1,60 @@
+//! Legalization: structured operations become the few canonical forms that the tile lowering accepts.
+//!
+//! Each pass takes verified `hlo` after inlining, expansion, 64-bit legalization and auto-cast, and leaves verified
+//! `hlo` in which its operations occur in the form its page names, or refuses with a located diagnostic. New operations
+//! have the location of what they replace. Arithmetic that a pass adds stays in the element type it works on: nothing
+//! here is subject to auto-cast any more.
+
+mod body;
+pub mod convolution;
+pub mod data;
+pub mod gather;
+pub mod reduce;
+mod rewrite;
+mod rows;
+pub mod scatter;
+pub mod window;
+
+use ferrite_ir::diag::Result;
+use ferrite_ir::hlo::Module;
+
+use crate::pass::{Changed, HloPass, PassContext};
+
+macro_rules! legalizations {
+    ($($(#[$doc:meta])* $type:ident, $name:literal, $rule:path, $text:literal;)*) => {
+        $(
+            $(#[$doc])*
+            pub struct $type;
+
+            impl HloPass for $type {
+                const NAME: &'static str = $name;
+                const DOC: &'static str = $text;
+
+                fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
+                    rewrite::rewrite_module(module, Self::NAME, $rule).map(Changed::from_bool)
+                }
+            }
+        )*
+    };
+}
+
+legalizations! {
+    /// See [`convolution`].
+    LegalizeConvolution, "legalize-convolution", convolution::rewrite,
+        "Makes padding, dilation and reversal of convolutions explicit, turns batch groups into feature groups, and convolutions whose windows do not overlap into dot_general.";
+    /// See [`data`].
+    LegalizeData, "legalize-data", data::rewrite,
+        "Rewrites negative padding, scalar predicates, clamp and map into slices, broadcasts and element-wise operations.";
+    /// See [`gather`].
+    LegalizeGather, "legalize-gather", gather::rewrite,
+        "Rewrites gathers and dynamic slices into gathers of contiguous rows at 32-bit element offsets, or into slices.";
+    /// See [`reduce`].
+    LegalizeReduce, "legalize-reduce", reduce::rewrite,
+        "Rewrites reductions of several inputs and of any body into reductions of one operation, or into element-wise steps.";
+    /// See [`scatter`].
+    LegalizeScatter, "legalize-scatter", scatter::rewrite,
+        "Rewrites scatters and dynamic_update_slice into scatters of contiguous rows at 32-bit element offsets.";
+    /// See [`window`].
+    LegalizeWindow, "legalize-window", window::rewrite,
+        "Makes padding of reduce_window explicit, and rewrites windows of any body into element-wise steps.";
+}
