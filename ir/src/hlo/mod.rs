@@ -14,6 +14,7 @@ pub mod infer;
 mod module;
 pub mod ops;
 pub mod parse;
+pub mod print;
 mod types;
 pub mod verify;
 

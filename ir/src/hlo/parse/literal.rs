@@ -169,7 +169,7 @@ fn from_blob(ty: TensorType, bytes: &[u8], packed_bool: bool) -> Read<Literal> {
 fn write(dtype: DType, value: Scalar, out: &mut [u8]) -> Read<()> {
     match (dtype.class(), value) {
         (DTypeClass::Bool, Scalar::Bool(value)) => out[0] = u8::from(value),
-        (DTypeClass::Bool, Scalar::Int(value @ (0 | 1 | -1))) => out[0] = u8::from(value != 0),
+        (DTypeClass::Bool, Scalar::Int(value @ -1..=1)) => out[0] = u8::from(value != 0),
         (DTypeClass::Signed | DTypeClass::Unsigned, Scalar::Int(value)) => {
             let (low, high) = int_range(dtype);
             if value < low || value > high {

@@ -124,9 +124,7 @@ const PRECISION: Piece = Optional(&[Text(", precision = "), Attr("precision_conf
 
 /// The custom form of an operation; `None` when it has none or one that is not a list of pieces.
 pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
-    let Some((dialect, short)) = name.split_once('.') else {
-        return None;
-    };
+    let (dialect, short) = name.split_once('.')?;
     match dialect {
         "stablehlo" => stablehlo(short),
         "func" => match short {
