@@ -4,6 +4,7 @@
 //! stands in the driver. Nothing here knows a backend, a file, an environment variable or a clock.
 
 pub mod hlo;
+pub mod lower;
 pub mod options;
 pub mod pass;
 pub mod registry;

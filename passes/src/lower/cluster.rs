@@ -1,0 +1,750 @@
+//! The loop over row tiles and column chunks of a cluster.
+//!
+//! A tile has up to 128 rows. Where a row must be on chip as a whole (a full value depends on a reduction of its row),
+//! there is one chunk with all columns; otherwise columns go by in chunks, and reductions combine the chunks' parts.
+//! If weights would be loaded again for every row tile, the chunks form the outer loop.
+
+use std::collections::BTreeMap;
+
+use ferrite_ir::diag::{Diagnostic, Result};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{BinaryOp, OpId, OpKind, ValueId};
+use ferrite_ir::tile::{Inst, View};
+
+use super::block::{Blocks, part};
+use super::contraction::Contraction;
+use super::elementwise::{Arg, Extent, Val};
+use super::fuse::{Access, Class, Cluster, access, reducer};
+use super::view::StridedView;
+use super::{Lower, device_dtype};
+
+/// A cluster while it is lowered.
+struct Work<'c> {
+    cluster: &'c Cluster,
+    index: usize,
+    rows: i64,
+    columns: i64,
+    /// Columns of one chunk.
+    chunk: i64,
+    /// Whether the chunks of a row are collected in one tile before they are stored.
+    collect: bool,
+    /// Where results go, for the values that are needed outside.
+    outputs: BTreeMap<ValueId, Blocks>,
+    contractions: BTreeMap<OpId, Contraction>,
+    /// Views of operands from outside, cut into rows and columns.
+    outside: BTreeMap<(ValueId, Class), Blocks>,
+}
+
+/// What is on chip for the current row tile.
+#[derive(Default)]
+struct RowState {
+    /// Values of class row.
+    row: BTreeMap<ValueId, Val>,
+    /// Parts of reductions, one column per chunk.
+    partial: BTreeMap<ValueId, View>,
+    /// Output tiles that collect all columns.
+    collected: BTreeMap<ValueId, View>,
+}
+
+impl Lower<'_> {
+    pub(super) fn cluster(&mut self, cluster: &Cluster) -> Result<()> {
+        let Some(&first) = cluster.ops.first() else {
+            return Ok(());
+        };
+        self.loc = self.op_loc(first);
+        if cluster.elements == 0 || cluster.split.is_some_and(|(r, _)| r == 0) {
+            return self.empty_results(cluster);
+        }
+        let index = self.plan.cluster_of[first.index()].unwrap_or_default();
+        let mut work = self.prepare(cluster, index)?;
+        let tiles = self.row_tiles(&work);
+        let chunks: Vec<(i64, i64)> = (0..work.columns.max(1))
+            .step_by(work.chunk.max(1) as usize)
+            .map(|c0| (c0, work.chunk.min(work.columns - c0)))
+            .collect();
+        let chunks = if work.columns == 0 { Vec::new() } else { chunks };
+        if self.chunks_outside(&work, tiles.len()) {
+            work.collect = false;
+            for &c in &chunks {
+                for &r in &tiles {
+                    let mut state = RowState::default();
+                    self.chunk(&mut work, &mut state, r, c)?;
+                }
+            }
+            return Ok(());
+        }
+        for &r in &tiles {
+            let mut state = RowState::default();
+            for &c in &chunks {
+                self.chunk(&mut work, &mut state, r, c)?;
+            }
+            self.finish_rows(&mut work, &mut state, r, &chunks)?;
+        }
+        Ok(())
+    }
+
+    /// A cluster without elements still defines its results; a reduction over nothing gives its initial value.
+    fn empty_results(&mut self, cluster: &Cluster) -> Result<()> {
+        for &op in &cluster.ops {
+            let result = self.func.result(op);
+            let ty = self.func.tensor(result).clone();
+            if ty.element_count() > 0 && matches!(self.func.op(op).kind, OpKind::Reduce(_)) {
+                let init = self.view_of(self.func.op(op).operands[1])?;
+                self.views[result.index()] = Some(init.broadcast(&ty.shape, &[]));
+                continue;
+            }
+            let dtype = self.supported(ty.dtype, self.op_loc(op))?;
+            let storage = self.scratch("empty", dtype, ty.element_count() as i64);
+            if ty.element_count() > 0 {
+                // A contraction over nothing is zero.
+                let zero = self.constant(&ferrite_ir::literal::Literal::splat_i64(ty.clone(), 0));
+                self.copy(&zero, &StridedView::contiguous(storage, &ty.shape))?;
+            }
+            self.views[result.index()] = Some(StridedView::contiguous(storage, &ty.shape));
+        }
+        Ok(())
+    }
+
+    /// Chooses the geometry, allocates results, finds operands.
+    fn prepare<'c>(&mut self, cluster: &'c Cluster, index: usize) -> Result<Work<'c>> {
+        let (rows, columns) = match cluster.split {
+            Some(split) => split,
+            None => self.choose_split(cluster, index)?,
+        };
+        let mut work = Work {
+            cluster,
+            index,
+            rows,
+            columns,
+            chunk: columns,
+            collect: true,
+            outputs: BTreeMap::new(),
+            contractions: BTreeMap::new(),
+            outside: BTreeMap::new(),
+        };
+        for &op in &cluster.ops {
+            self.loc = self.op_loc(op);
+            let node = self.func.op(op).clone();
+            if matches!(node.kind, OpKind::DotGeneral(_) | OpKind::Convolution(_)) {
+                let contraction = self.contraction(op)?;
+                work.contractions.insert(op, contraction);
+                continue;
+            }
+            let operands = if matches!(node.kind, OpKind::Reduce(_)) {
+                &node.operands[..1]
+            } else {
+                &node.operands[..]
+            };
+            for &v in operands {
+                self.bind_operand(&mut work, op, v)?;
+            }
+        }
+        self.bind_results(&mut work)?;
+        work.chunk = self.chunk_columns(&work);
+        Ok(work)
+    }
+
+    /// Cuts the view of an operand from outside.
+    fn bind_operand(&mut self, work: &mut Work<'_>, op: OpId, v: ValueId) -> Result<()> {
+        if access(self.graph, self.plan, work.index, v) != Some(Access::Outside) || self.splat_of(v).is_some() {
+            return Ok(());
+        }
+        let node = self.func.op(op);
+        let class = match &node.kind {
+            OpKind::Reduce(_) => Class::Full,
+            _ => work
+                .cluster
+                .class
+                .get(&self.func.result(op))
+                .copied()
+                .unwrap_or(Class::Full),
+        };
+        if work.outside.contains_key(&(v, class)) {
+            return Ok(());
+        }
+        let mut view = self.view_of(v)?;
+        if let OpKind::Reduce(reduce) = &node.kind {
+            // Reduced dimensions last; the order among the kept ones stays.
+            let rank = view.dims.len() as i64;
+            let kept = (0..rank).filter(|d| !reduce.dimensions.contains(d));
+            let removed = (0..rank).filter(|d| reduce.dimensions.contains(d));
+            let permutation: Vec<i64> = kept.chain(removed).collect();
+            view = view.transpose(&permutation);
+        }
+        let rows = work.rows;
+        let blocks = match self.blocks(&view, rows) {
+            Some(blocks) => blocks,
+            None => {
+                let copy = self.contiguous_copy(&view)?;
+                let flat = match class {
+                    Class::Full => copy.reshape(&[rows, work.columns]),
+                    Class::Row => copy.reshape(&[rows]),
+                };
+                flat.and_then(|f| self.blocks(&f, rows))
+                    .ok_or_else(|| Diagnostic::bug("a contiguous value splits at any row count"))?
+            }
+        };
+        work.outside.insert((v, class), blocks);
+        Ok(())
+    }
+
+    /// Gives every value that is needed outside a storage.
+    fn bind_results(&mut self, work: &mut Work<'_>) -> Result<()> {
+        for &op in &work.cluster.ops {
+            for &result in &self.func.op(op).results {
+                if !self.plan.escapes[result.index()] {
+                    continue;
+                }
+                let ty = self.func.tensor(result).clone();
+                let dtype = self.supported(ty.dtype, self.op_loc(op))?;
+                let view = self.result_storage(result, dtype);
+                let class = work.cluster.class.get(&result).copied().unwrap_or(Class::Full);
+                let Some(blocks) = self.blocks(&view, work.rows) else {
+                    // The storage order chosen for the reader cannot be written by rows: row-major always can.
+                    let storage = self.scratch("value", dtype, ty.element_count() as i64);
+                    let view = StridedView::contiguous(storage, &ty.shape);
+                    let shape: &[i64] = match class {
+                        Class::Full => &[work.rows, work.columns],
+                        Class::Row => &[work.rows],
+                    };
+                    let blocks = view.reshape(shape).and_then(|f| self.blocks(&f, work.rows));
+                    let blocks = blocks.ok_or_else(|| Diagnostic::bug("a contiguous value splits at any row count"))?;
+                    self.views[result.index()] = Some(view);
+                    work.outputs.insert(result, blocks);
+                    continue;
+                };
+                self.views[result.index()] = Some(view);
+                work.outputs.insert(result, blocks);
+            }
+        }
+        Ok(())
+    }
+
+    /// A storage for a result, with the view of the value in it. A value that is only ever read transposed is stored in
+    /// the order of its reader.
+    fn result_storage(&mut self, result: ValueId, dtype: DType) -> StridedView {
+        let ty = self.func.tensor(result).clone();
+        let storage = self.scratch("value", dtype, ty.element_count() as i64);
+        match self.plan.only_transpose.get(&result) {
+            Some(permutation) => {
+                let shape: Vec<i64> = permutation.iter().map(|&d| ty.shape[d as usize]).collect();
+                let mut inverse = vec![0; permutation.len()];
+                for (i, &d) in permutation.iter().enumerate() {
+                    inverse[d as usize] = i as i64;
+                }
+                StridedView::contiguous(storage, &shape).transpose(&inverse)
+            }
+            None => StridedView::contiguous(storage, &ty.shape),
+        }
+    }
+
+    /// Rows and columns of a cluster that leaves them open: fill 128 partitions with rows as long as possible.
+    fn choose_split(&mut self, cluster: &Cluster, index: usize) -> Result<(i64, i64)> {
+        let n = cluster.elements;
+        let partitions = self.machine.limits.partitions as i64;
+        let mut candidates: Vec<i64> = vec![1, n];
+        let mut views = Vec::new();
+        for &op in &cluster.ops {
+            let node = self.func.op(op).clone();
+            let shape = &self.func.tensor(self.func.result(op)).shape;
+            let mut columns = 1;
+            for &extent in shape.iter().rev() {
+                columns *= extent;
+                candidates.push(columns);
+            }
+            for &v in &node.operands {
+                if access(self.graph, self.plan, index, v) == Some(Access::Outside) && self.splat_of(v).is_none() {
+                    views.push(self.view_of(v)?);
+                }
+            }
+        }
+        for tiles in [1, 2, 4, 8, 16] {
+            if n % (partitions * tiles) == 0 {
+                candidates.push(n / (partitions * tiles));
+            }
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        // Cycles per tile of one instruction, its fixed part included, times the tiles.
+        let fixed = (self.machine.vector.issue_overhead_cycles + self.machine.vector.min_ii_cycles) as i64;
+        let cost = |columns: i64| {
+            let rows = n / columns;
+            (rows + partitions - 1) / partitions * (columns + fixed)
+        };
+        let fits =
+            |columns: i64| columns > 0 && n % columns == 0 && views.iter().all(|v| v.split(n / columns).is_some());
+        let best = candidates
+            .iter()
+            .copied()
+            .filter(|&c| fits(c))
+            .min_by_key(|&c| (cost(c), c));
+        let columns = best.unwrap_or_else(|| {
+            candidates
+                .iter()
+                .copied()
+                .filter(|&c| c > 0 && n % c == 0)
+                .min_by_key(|&c| (cost(c), c))
+                .unwrap_or(n)
+        });
+        Ok((n / columns, columns))
+    }
+
+    /// Columns that go by at a time.
+    fn chunk_columns(&self, work: &Work<'_>) -> i64 {
+        if work.cluster.whole_rows {
+            return work.columns;
+        }
+        if !work.contractions.is_empty() {
+            // One PSUM bank; ragged widths are balanced.
+            let bank = self.bank_columns();
+            let pieces = (work.columns + bank - 1) / bank;
+            return (work.columns + pieces - 1) / pieces.max(1);
+        }
+        // A tenth of a partition for each of the values alive at once, estimated by their number.
+        let alive = (work.cluster.ops.len() as i64).clamp(4, 16);
+        let bytes = self.machine.sbuf.usable_bytes_per_partition as i64 / 2 / alive;
+        (bytes / 4).clamp(1, work.columns.max(1))
+    }
+
+    /// Whether the chunks form the outer loop: a contraction without reductions over several row tiles, whose weights
+    /// would not stay on chip from one row tile to the next.
+    fn chunks_outside(&self, work: &Work<'_>, tiles: usize) -> bool {
+        let reduces = work.cluster.class.values().any(|&c| c == Class::Row);
+        let partitions = self.machine.limits.partitions as i64;
+        let stays = |c: &Contraction| {
+            let per_partition = (c.k + partitions - 1) / partitions * c.n * 4;
+            per_partition <= self.options.cache_bytes as i64 / 2
+        };
+        tiles > 1 && !reduces && work.contractions.values().any(|c| !stays(c))
+    }
+
+    /// Row ranges of at most 128 rows; none crosses a border between batches.
+    fn row_tiles(&self, work: &Work<'_>) -> Vec<(i64, i64)> {
+        let partitions = self.machine.limits.partitions as i64;
+        let period = work.cluster.period.unwrap_or(work.rows).max(1);
+        let mut tiles = Vec::new();
+        let mut start = 0;
+        while start < work.rows {
+            let end = (start / period + 1) * period;
+            let count = partitions.min(end - start).min(work.rows - start);
+            tiles.push((start, count));
+            start += count;
+        }
+        tiles
+    }
+
+    /// Computes one chunk of one row tile.
+    fn chunk(&mut self, work: &mut Work<'_>, state: &mut RowState, r: (i64, i64), c: (i64, i64)) -> Result<()> {
+        let whole = c.1 == work.columns;
+        let mut full: BTreeMap<ValueId, Val> = BTreeMap::new();
+        let ops = work.cluster.ops.clone();
+        for op in ops {
+            self.loc = self.op_loc(op);
+            let node = self.func.op(op).clone();
+            let result = self.func.result(op);
+            let class = work.cluster.class.get(&result).copied().unwrap_or(Class::Full);
+            let dtype = self.supported(self.func.tensor(result).dtype, node.loc)?;
+            if let Some(contraction) = work.contractions.get(&op) {
+                let contraction = contraction.clone();
+                let val = self.contraction_rows(&contraction, r, c, dtype)?;
+                self.finish_full(work, state, result, val.clone(), r, c)?;
+                full.insert(result, val);
+                continue;
+            }
+            if let OpKind::Reduce(_) = node.kind {
+                self.reduce_chunk(work, state, &full, op, r, c)?;
+                if whole {
+                    self.combine_reduction(work, state, op, r, 1)?;
+                }
+                continue;
+            }
+            if class == Class::Row {
+                if whole {
+                    self.row_op(work, state, op, r)?;
+                }
+                continue;
+            }
+            let e = Extent { p: r.1, n: c.1 };
+            let args = node
+                .operands
+                .iter()
+                .map(|&v| self.argument(work, state, &full, v, Class::Full, r, c))
+                .collect::<Result<Vec<Arg>>>()?;
+            let val = self.map_op(op, &args, e)?;
+            self.finish_full(work, state, result, val.clone(), r, c)?;
+            full.insert(result, val);
+        }
+        Ok(())
+    }
+
+    /// After the last chunk: what depends on whole rows.
+    fn finish_rows(
+        &mut self,
+        work: &mut Work<'_>,
+        state: &mut RowState,
+        r: (i64, i64),
+        chunks: &[(i64, i64)],
+    ) -> Result<()> {
+        if chunks.len() == 1 {
+            return Ok(());
+        }
+        for &op in &work.cluster.ops {
+            self.loc = self.op_loc(op);
+            let result = self.func.result(op);
+            if matches!(self.func.op(op).kind, OpKind::Reduce(_)) {
+                self.combine_reduction(work, state, op, r, chunks.len() as i64)?;
+            } else if work.cluster.class.get(&result) == Some(&Class::Row) {
+                self.row_op(work, state, op, r)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a full value if it is needed outside, collecting chunks into rows where rows fit.
+    fn finish_full(
+        &mut self,
+        work: &mut Work<'_>,
+        state: &mut RowState,
+        result: ValueId,
+        val: Val,
+        r: (i64, i64),
+        c: (i64, i64),
+    ) -> Result<()> {
+        let Some(blocks) = work.outputs.get(&result) else {
+            return Ok(());
+        };
+        let dtype = self.storage(blocks.storage).dtype;
+        let e = Extent { p: r.1, n: c.1 };
+        let view = self.plain(&val, e, dtype);
+        let collect = work.collect && work.columns as usize * dtype.bytes() <= self.options.cache_bytes / 4;
+        if c.1 == work.columns || !collect {
+            let blocks = &work.outputs[&result];
+            self.store(blocks, r, c, &view);
+            return Ok(());
+        }
+        let all = match state.collected.get(&result) {
+            Some(all) => all.clone(),
+            None => self.sbuf(
+                Extent {
+                    p: r.1,
+                    n: work.columns,
+                },
+                dtype,
+                "rows",
+            ),
+        };
+        state.collected.insert(result, all.clone());
+        self.inst(Inst::TensorCopy {
+            dst: part(&all, 0, r.1, c.0, c.1),
+            src: view,
+        });
+        if c.0 + c.1 == work.columns {
+            let blocks = &work.outputs[&result];
+            self.store(blocks, r, (0, work.columns), &all);
+        }
+        Ok(())
+    }
+
+    /// A value as a contiguous SBUF tile of a dtype.
+    fn plain(&mut self, val: &Val, e: Extent, dtype: DType) -> View {
+        let contiguous = val.view.dims == super::block::line(e.n);
+        let in_sbuf = self.program.tile(val.view.tile).space == ferrite_ir::tile::Space::Sbuf;
+        if contiguous && in_sbuf && val.view.dtype == dtype {
+            return val.view.clone();
+        }
+        let dst = self.sbuf(e, dtype, "out");
+        let src = if val.row {
+            super::block::repeat(&val.view, e.n)
+        } else {
+            val.view.clone()
+        };
+        self.inst(Inst::TensorCopy { dst: dst.clone(), src });
+        dst
+    }
+
+    /// A contraction's rows and columns as one operand: a PSUM tile if it fits a bank, else collected in SBUF.
+    fn contraction_rows(&mut self, x: &Contraction, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<Val> {
+        let b = r.0 / x.m.max(1);
+        let m = (r.0 - b * x.m, r.1);
+        let bank = self.bank_columns();
+        if c.1 <= bank && dtype.is_float() {
+            let view = self.contract(x, b, m, c)?;
+            return Ok(Val { view, row: c.1 == 1 });
+        }
+        let pieces = (c.1 + bank - 1) / bank;
+        let width = (c.1 + pieces - 1) / pieces;
+        let dst = self.sbuf(Extent { p: r.1, n: c.1 }, dtype, "dot");
+        for at in (0..c.1).step_by(width as usize) {
+            let n = width.min(c.1 - at);
+            let src = self.contract(x, b, m, (c.0 + at, n))?;
+            self.inst(Inst::TensorCopy {
+                dst: part(&dst, 0, r.1, at, n),
+                src,
+            });
+        }
+        Ok(Val {
+            view: dst,
+            row: c.1 == 1,
+        })
+    }
+
+    /// An operand of a member.
+    #[allow(clippy::too_many_arguments)] // one request, spelled out
+    fn argument(
+        &mut self,
+        work: &Work<'_>,
+        state: &RowState,
+        full: &BTreeMap<ValueId, Val>,
+        v: ValueId,
+        class: Class,
+        r: (i64, i64),
+        c: (i64, i64),
+    ) -> Result<Arg> {
+        if let Some(x) = self.splat_int_of(v) {
+            return Ok(Arg::Integer(x));
+        }
+        if let Some(x) = self.splat_of(v) {
+            return Ok(Arg::Number(x));
+        }
+        let missing =
+            |base: ValueId| Diagnostic::bug(format!("value {} of a cluster was not computed in time", base.0));
+        match access(self.graph, self.plan, work.index, v) {
+            Some(Access::Same(base)) => {
+                let from = match class {
+                    Class::Full => full.get(&base),
+                    Class::Row => state.row.get(&base),
+                };
+                from.cloned().map(Arg::Tile).ok_or_else(|| missing(base))
+            }
+            Some(Access::RowToFull(base)) => {
+                let val = state.row.get(&base).ok_or_else(|| missing(base))?;
+                Ok(Arg::Tile(Val {
+                    row: true,
+                    ..val.clone()
+                }))
+            }
+            Some(Access::Outside) => {
+                let dtype = device_dtype(self.func.tensor(v).dtype);
+                let blocks = work.outside.get(&(v, class)).ok_or_else(|| missing(v))?;
+                let columns = if class == Class::Row { (0, 1) } else { c };
+                let fetched = self.fetch(blocks, r, columns, dtype)?;
+                Ok(Arg::Tile(Val {
+                    view: fetched.view,
+                    row: fetched.row,
+                }))
+            }
+            None => Err(missing(v)),
+        }
+    }
+
+    /// The part of a reduction that one chunk gives.
+    fn reduce_chunk(
+        &mut self,
+        work: &mut Work<'_>,
+        state: &mut RowState,
+        full: &BTreeMap<ValueId, Val>,
+        op: OpId,
+        r: (i64, i64),
+        c: (i64, i64),
+    ) -> Result<()> {
+        let node = self.func.op(op).clone();
+        let result = self.func.result(op);
+        let binary = self.reducer_of(op)?;
+        let dtype = device_dtype(self.func.tensor(result).dtype);
+        let e = Extent { p: r.1, n: c.1 };
+        let operand = match self.argument(work, state, full, node.operands[0], Class::Full, r, c)? {
+            Arg::Tile(val) if val.row => super::block::repeat(&val.view, e.n),
+            Arg::Tile(val) => val.view,
+            constant => self.column_of(&constant, e, dtype),
+        };
+        // Sums of narrow floats are kept in fp32 until the last chunk.
+        let kept = if dtype.is_float() { DType::F32 } else { dtype };
+        let part_view = self.reduce(binary, kept, &operand, e)?;
+        if c.1 == work.columns {
+            state.partial.insert(result, part_view);
+            return Ok(());
+        }
+        let chunks = (work.columns + work.chunk - 1) / work.chunk;
+        let all = match state.partial.get(&result) {
+            Some(all) => all.clone(),
+            None => self.sbuf(Extent { p: r.1, n: chunks }, kept, "partial"),
+        };
+        state.partial.insert(result, all.clone());
+        self.inst(Inst::TensorCopy {
+            dst: part(&all, 0, r.1, c.0 / work.chunk, 1),
+            src: part_view,
+        });
+        Ok(())
+    }
+
+    fn reducer_of(&self, op: OpId) -> Result<BinaryOp> {
+        reducer(self.func, op).ok_or_else(|| {
+            self.error_at(
+                self.op_loc(op),
+                ferrite_ir::diag::Code::Unsupported,
+                "a `stablehlo.reduce` whose body is not one operation has no device lowering yet",
+            )
+            .help("write the body as add, multiply, maximum, minimum, and, or, xor")
+        })
+    }
+
+    /// Combines the parts of a reduction with its initial value.
+    fn combine_reduction(
+        &mut self,
+        work: &mut Work<'_>,
+        state: &mut RowState,
+        op: OpId,
+        r: (i64, i64),
+        chunks: i64,
+    ) -> Result<()> {
+        let result = self.func.result(op);
+        let binary = self.reducer_of(op)?;
+        let dtype = device_dtype(self.func.tensor(result).dtype);
+        let parts = state
+            .partial
+            .get(&result)
+            .cloned()
+            .ok_or_else(|| Diagnostic::bug("a reduction without parts"))?;
+        let mut view = parts;
+        if chunks > 1 {
+            let kept = view.dtype;
+            view = self.reduce(binary, kept, &view.clone(), Extent { p: r.1, n: chunks })?;
+        }
+        let one = Extent { p: r.1, n: 1 };
+        let init = self.func.op(op).operands[1];
+        let identity = match self.splat_of(init) {
+            Some(x) => is_identity(binary, x, self.func.tensor(init).dtype),
+            None => false,
+        };
+        let mut val = Val { view, row: true };
+        if !identity {
+            let init = match self
+                .splat_int_of(init)
+                .map(Arg::Integer)
+                .or(self.splat_of(init).map(Arg::Number))
+            {
+                Some(arg) => arg,
+                None => {
+                    // A run-time scalar: repeated on every partition.
+                    let scalar = self.view_of(init)?.broadcast(&[work.rows], &[]);
+                    let blocks = self
+                        .blocks(&scalar, work.rows)
+                        .ok_or_else(|| Diagnostic::bug("a scalar splits"))?;
+                    let fetched = self.fetch(&blocks, r, (0, 1), dtype)?;
+                    Arg::Tile(Val {
+                        view: fetched.view,
+                        row: true,
+                    })
+                }
+            };
+            let kept = val.view.dtype;
+            val = self.binary(binary, kept, &Arg::Tile(val), &init, one)?;
+        }
+        if val.view.dtype != dtype {
+            let dst = self.sbuf(one, dtype, "v");
+            self.inst(Inst::TensorCopy {
+                dst: dst.clone(),
+                src: val.view,
+            });
+            val = Val { view: dst, row: true };
+        }
+        self.finish_row(work, state, result, val, r);
+        Ok(())
+    }
+
+    /// An element-wise operation on one value per row.
+    fn row_op(&mut self, work: &mut Work<'_>, state: &mut RowState, op: OpId, r: (i64, i64)) -> Result<()> {
+        let node = self.func.op(op).clone();
+        let result = self.func.result(op);
+        let none = BTreeMap::new();
+        let args = node
+            .operands
+            .iter()
+            .map(|&v| self.argument(work, state, &none, v, Class::Row, r, (0, 1)))
+            .collect::<Result<Vec<Arg>>>()?;
+        let val = self.map_op(op, &args, Extent { p: r.1, n: 1 })?;
+        self.finish_row(work, state, result, val, r);
+        Ok(())
+    }
+
+    fn finish_row(&mut self, work: &mut Work<'_>, state: &mut RowState, result: ValueId, val: Val, r: (i64, i64)) {
+        if let Some(blocks) = work.outputs.get(&result) {
+            let dtype = self.storage(blocks.storage).dtype;
+            let view = self.plain(&val, Extent { p: r.1, n: 1 }, dtype);
+            self.store(&work.outputs[&result], r, (0, 1), &view);
+        }
+        state.row.insert(result, Val { row: true, ..val });
+    }
+
+    /// A constant as a repeated column.
+    fn column_of(&mut self, constant: &Arg, e: Extent, dtype: DType) -> View {
+        let dst = self.sbuf(e, dtype, "constant");
+        let bits = Self::bits_of(constant, dtype);
+        self.inst(Inst::Memset { dst: dst.clone(), bits });
+        dst
+    }
+
+    /// An element-wise operation.
+    fn map_op(&mut self, op: OpId, args: &[Arg], e: Extent) -> Result<Val> {
+        let node = self.func.op(op).clone();
+        let result = self.func.tensor(self.func.result(op)).dtype;
+        let operand = self.func.tensor(node.operands[0]).dtype;
+        let (to, from) = (self.supported(result, node.loc)?, self.supported(operand, node.loc)?);
+        match node.kind {
+            OpKind::Unary(unary) => {
+                if operand == DType::Bool {
+                    // `not` on truth values, which are 0 or 1.
+                    return self.binary(BinaryOp::Xor, to, &args[0], &Arg::Integer(1), e);
+                }
+                self.unary(unary, from, &args[0], e)
+            }
+            OpKind::Binary(binary) => {
+                let binary = match (operand, binary) {
+                    // On truth values these are or and and.
+                    (DType::Bool, BinaryOp::Add | BinaryOp::Maximum) => BinaryOp::Or,
+                    (DType::Bool, BinaryOp::Multiply | BinaryOp::Minimum) => BinaryOp::And,
+                    (_, other) => other,
+                };
+                self.binary(binary, to, &args[0], &args[1], e)
+            }
+            OpKind::Compare(c) => self.compare(c.direction, c.compare_type, from, &args[0], &args[1], e),
+            OpKind::Select => Ok(self.select(to, &args[0], &args[1], &args[2], e)),
+            OpKind::Convert => self.convert(from, to, result == DType::Bool, &args[0], e),
+            OpKind::BitcastConvert if from.bytes() == to.bytes() => match &args[0] {
+                Arg::Tile(val) => Ok(Val {
+                    view: View {
+                        dtype: to,
+                        ..val.view.clone()
+                    },
+                    row: val.row,
+                }),
+                _ => Err(Diagnostic::bug("a bitcast of a constant was not folded")),
+            },
+            other => Err(self.error_at(
+                node.loc,
+                ferrite_ir::diag::Code::Unsupported,
+                format!("`{}` between these dtypes has no device lowering yet", other.mnemonic()),
+            )),
+        }
+    }
+}
+
+/// Whether `x` changes nothing as initial value of a reduction.
+fn is_identity(op: BinaryOp, x: f64, dtype: DType) -> bool {
+    match op {
+        BinaryOp::Add | BinaryOp::Or | BinaryOp::Xor => x == 0.0,
+        BinaryOp::Multiply => x == 1.0,
+        BinaryOp::And => {
+            if dtype == DType::Bool {
+                x == 1.0
+            } else {
+                x == -1.0
+            }
+        }
+        BinaryOp::Maximum if dtype.is_float() => x == f64::NEG_INFINITY,
+        BinaryOp::Minimum if dtype.is_float() => x == f64::INFINITY,
+        BinaryOp::Maximum => x == ferrite_ir::literal::int_range(dtype).0 as f64,
+        BinaryOp::Minimum => x == ferrite_ir::literal::int_range(dtype).1 as f64,
+        _ => false,
+    }
+}

@@ -1,0 +1,328 @@
+//! Dots and convolutions on the PE array.
+//!
+//! Both are one form: for every batch index, `result[m, n] = sum over k of lhs[m, k] * rhs[n, k]`, where each operand is
+//! a strided view with batching, free and contracting dimensions. A convolution's left operand is the overlapping view
+//! of the (already padded) image, whose contracting dimensions are the window and the features.
+//!
+//! The left operand is stationary (its rows become the partitions of the result), the right one moves. Both are needed
+//! with the contracting dimension on the partitions. Where memory has the free dimension innermost, a block is loaded
+//! like that; where it has the contracting dimension innermost, rows are loaded and transposed on the PE array.
+
+use ferrite_ir::diag::{Code, Diagnostic, Result};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{OpId, OpKind, ValueId};
+use ferrite_ir::tile::{Inst, OpKind as TileKind, Space, View};
+
+use super::block::{BlockKey, Blocks, Form, part, sub_columns};
+use super::view::{StridedView, ViewDim, ViewDims, merged, row_boxes};
+use super::{Lower, device_dtype};
+
+/// One operand.
+#[derive(Clone, Debug)]
+pub(super) struct Operand {
+    view: StridedView,
+    batch: ViewDims,
+    free: ViewDims,
+    contracting: ViewDims,
+    /// Dtype on the PE array.
+    dtype: DType,
+}
+
+/// A contraction ready to be tiled.
+#[derive(Clone, Debug)]
+pub(super) struct Contraction {
+    pub lhs: Operand,
+    pub rhs: Operand,
+    /// Rows per batch.
+    pub m: i64,
+    pub k: i64,
+    /// Loop order and sizes were chosen for this many columns.
+    pub n: i64,
+}
+
+fn extent(dims: &[ViewDim]) -> i64 {
+    dims.iter().map(|d| d.extent).product()
+}
+
+fn pick(view: &StridedView, dims: &[i64]) -> ViewDims {
+    dims.iter().map(|&d| view.dims[d as usize]).collect()
+}
+
+impl Lower<'_> {
+    /// The contraction that an operation computes.
+    pub(super) fn contraction(&mut self, op: OpId) -> Result<Contraction> {
+        let node = self.func.op(op).clone();
+        let (x, w) = (node.operands[0], node.operands[1]);
+        let (lhs, rhs) = match &node.kind {
+            OpKind::DotGeneral(dot) => {
+                let d = &dot.dims;
+                let (l, r) = (self.view_of(x)?, self.view_of(w)?);
+                let lhs_free = d.lhs_free(l.dims.len());
+                let rhs_free = d.rhs_free(r.dims.len());
+                (
+                    self.operand(x, l, |v| {
+                        (
+                            pick(v, &d.lhs_batching),
+                            pick(v, &lhs_free),
+                            pick(v, &d.lhs_contracting),
+                        )
+                    })?,
+                    self.operand(w, r, |v| {
+                        (
+                            pick(v, &d.rhs_batching),
+                            pick(v, &rhs_free),
+                            pick(v, &d.rhs_contracting),
+                        )
+                    })?,
+                )
+            }
+            OpKind::Convolution(conv) => {
+                let d = &conv.dims;
+                let plain = conv.padding.iter().all(|&p| p == (0, 0))
+                    && conv.lhs_dilation.iter().all(|&x| x == 1)
+                    && !conv.window_reversal.iter().any(|&r| r)
+                    && conv.batch_group_count == 1
+                    && conv.feature_group_count == 1;
+                if !plain {
+                    return Err(
+                        Diagnostic::bug("a convolution reached the lowering before it was legalized")
+                            .at(self.program.locs.get(node.loc)),
+                    );
+                }
+                let out = self.func.tensor(self.func.result(op)).shape.clone();
+                let (l, r) = (self.view_of(x)?, self.view_of(w)?);
+                let image = |v: &StridedView| {
+                    let mut free = pick(v, &[d.input_batch]);
+                    let mut window = ViewDims::new();
+                    for (s, &dim) in d.input_spatial.iter().enumerate() {
+                        let stride = v.dims[dim as usize].stride;
+                        let size = out[d.output_spatial[s] as usize];
+                        free.push(ViewDim {
+                            extent: size,
+                            stride: stride * conv.window_strides[s],
+                        });
+                        let taps = r.dims[d.kernel_spatial[s] as usize].extent;
+                        window.push(ViewDim {
+                            extent: taps,
+                            stride: stride * conv.rhs_dilation[s],
+                        });
+                    }
+                    window.push(v.dims[d.input_feature as usize]);
+                    (ViewDims::new(), free, window)
+                };
+                let kernel = |v: &StridedView| {
+                    let mut window = pick(v, &d.kernel_spatial);
+                    window.push(v.dims[d.kernel_input_feature as usize]);
+                    (ViewDims::new(), pick(v, &[d.kernel_output_feature]), window)
+                };
+                (self.operand(x, l, image)?, self.operand(w, r.clone(), kernel)?)
+            }
+            other => return Err(Diagnostic::bug(format!("`{}` is no contraction", other.mnemonic()))),
+        };
+        let (m, k, n) = (extent(&lhs.free), extent(&lhs.contracting), extent(&rhs.free));
+        Ok(Contraction { lhs, rhs, m, k, n })
+    }
+
+    fn operand(
+        &mut self,
+        value: ValueId,
+        view: StridedView,
+        dims: impl Fn(&StridedView) -> (ViewDims, ViewDims, ViewDims),
+    ) -> Result<Operand> {
+        let dtype = match device_dtype(self.func.tensor(value).dtype) {
+            d if self.machine.matmul_dtype_ok(d) => d,
+            // Integers go through fp32, where products of 8-bit values and their sums are exact up to 2^24.
+            DType::I8 | DType::U8 | DType::I16 | DType::U16 | DType::I4 | DType::U4 => DType::F32,
+            other => {
+                let loc = self.loc;
+                return Err(self
+                    .error_at(
+                        loc,
+                        Code::Unsupported,
+                        format!("the PE array of {} does not take `{other}`", self.machine.name),
+                    )
+                    .help("convert the operands to f32 or bf16 first"));
+            }
+        };
+        let (batch, free, contracting) = dims(&view);
+        Ok(Operand {
+            view,
+            batch,
+            free,
+            contracting,
+            dtype,
+        })
+    }
+
+    /// `result[m0..m0 + mn, n0..n0 + nn]` of batch `b` in a PSUM tile.
+    pub(super) fn contract(&mut self, c: &Contraction, b: i64, m: (i64, i64), n: (i64, i64)) -> Result<View> {
+        let dst = self.new_tile(Space::Psum, m.1, n.1, DType::F32, "dot");
+        let block = self.machine.pe.rows as i64;
+        let blocks = (c.k + block - 1) / block;
+        let mut k0 = 0;
+        for i in 0..blocks {
+            let kn = block.min(c.k - k0);
+            let stationary = self.k_major(&c.lhs, b, m, (k0, kn))?;
+            let moving = self.k_major(&c.rhs, b, n, (k0, kn))?;
+            self.emit(TileKind::Matmul {
+                dst: dst.clone(),
+                stationary,
+                moving,
+                accumulate: i > 0,
+                transpose: false,
+            });
+            k0 += kn;
+        }
+        Ok(dst)
+    }
+
+    /// `kn` contracting indices on partitions, `fn` free indices beside each other.
+    fn k_major(&mut self, operand: &Operand, b: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
+        let batch = row_boxes(&operand.batch, b, 1);
+        let offset = operand.view.offset + batch[0].offset;
+        let innermost = |dims: &[ViewDim]| merged(dims).last().map_or(0, |d| d.stride.abs());
+        let (free_step, k_step) = (innermost(&operand.free), innermost(&operand.contracting));
+        let direct = f.1 == 1 || k.1 == 1 || free_step == 1 || free_step == 0 || k_step != 1;
+        if direct {
+            self.load_k_major(operand, b, offset, f, k)
+        } else {
+            self.transpose_rows(operand, b, offset, f, k)
+        }
+    }
+
+    /// Loads a block with the contracting dimension on partitions, as wide as is useful to later requests.
+    fn load_k_major(&mut self, operand: &Operand, b: i64, offset: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
+        let (cols, at) = widen(&operand.free, &operand.batch, b);
+        let total = extent(&cols);
+        let most = self.wide_columns(operand.dtype);
+        let first = f.0 + at;
+        let panel = if total <= most {
+            (0, total)
+        } else {
+            // Panels start at multiples of their width, so that neighbours share them.
+            let start = first / most * most;
+            if first + f.1 <= start + most {
+                (start, most.min(total - start))
+            } else {
+                (first, f.1)
+            }
+        };
+        let blocks = Blocks {
+            storage: operand.view.storage,
+            offset: offset - at * innermost_stride(&operand.free),
+            rows: operand.contracting.clone(),
+            cols,
+        };
+        let fetched = self.fetch_tile(&blocks, k, panel, operand.dtype)?;
+        sub_columns(&fetched, first - panel.0, f.1)
+    }
+
+    /// Columns of a block that one DMA brings in well: 16 KiB per partition.
+    fn wide_columns(&self, dtype: DType) -> i64 {
+        self.machine.sbuf.usable_bytes_per_partition as i64 / 11 / dtype.bytes() as i64
+    }
+
+    /// Loads rows of the free dimension and transposes them on the PE array.
+    fn transpose_rows(&mut self, operand: &Operand, b: i64, offset: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
+        let key_rows = row_boxes(&operand.free, f.0, f.1)
+            .into_iter()
+            .map(|r| super::view::RowBox {
+                offset: r.offset + offset,
+                ..r
+            })
+            .collect();
+        let key = BlockKey {
+            form: Form::Transposed,
+            storage: operand.view.storage,
+            rows: key_rows,
+            cols: row_boxes(&operand.contracting, k.0, k.1),
+            dtype: operand.dtype,
+        };
+        if let Some(view) = self.cache.get(&key) {
+            return Ok(view);
+        }
+        let (cols, at) = widen(&operand.contracting, &operand.batch, b);
+        let blocks = Blocks {
+            storage: operand.view.storage,
+            offset: offset - at * innermost_stride(&operand.contracting),
+            rows: operand.free.clone(),
+            cols,
+        };
+        let total = extent(&blocks.cols);
+        let most = self.wide_columns(DType::F32);
+        let panel = if total <= most { (0, total) } else { (at + k.0, k.1) };
+        let source_dtype = self.storage(operand.view.storage).dtype;
+        let source_dtype = if self.machine.matmul_dtype_ok(source_dtype) {
+            source_dtype
+        } else {
+            operand.dtype
+        };
+        let tile = self.new_tile(Space::Sbuf, k.1, f.1, operand.dtype, "transposed");
+        let identity = self.identity(source_dtype)?;
+        let square = self.machine.limits.pe_transpose_block as i64;
+        let bank = self.bank_columns();
+        // Several transposes share a PSUM bank and one copy out of it.
+        for bank0 in (0..f.1).step_by(bank as usize) {
+            let in_bank = bank.min(f.1 - bank0);
+            let psum = self.new_tile(Space::Psum, k.1, in_bank, DType::F32, "transpose");
+            for f0 in (0..in_bank).step_by(square as usize) {
+                let n = square.min(in_bank - f0);
+                let rows = self.fetch_tile(&blocks, (f.0 + bank0 + f0, n), panel, source_dtype)?;
+                let data = sub_columns(&rows, at + k.0 - panel.0, k.1)?;
+                self.emit(TileKind::Matmul {
+                    dst: part(&psum, 0, k.1, f0, n),
+                    stationary: data,
+                    moving: part(&identity, 0, n, 0, n),
+                    accumulate: false,
+                    transpose: false,
+                });
+            }
+            self.inst(Inst::TensorCopy {
+                dst: part(&tile, 0, k.1, bank0, in_bank),
+                src: psum,
+            });
+        }
+        let bytes = self.program.tile(tile.tile).bytes as usize;
+        self.cache.insert(key, tile.clone(), bytes);
+        Ok(tile)
+    }
+
+    /// A block as a tile of its own width, whatever repeats in it.
+    fn fetch_tile(&mut self, blocks: &Blocks, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<View> {
+        let fetched = self.fetch(blocks, r, c, dtype)?;
+        Ok(if fetched.row && c.1 > 1 {
+            super::block::repeat(&fetched.view, c.1)
+        } else {
+            fetched.view
+        })
+    }
+}
+
+fn innermost_stride(dims: &[ViewDim]) -> i64 {
+    merged(dims).last().map_or(1, |d| d.stride)
+}
+
+/// Adds batching dimensions that continue a run of columns in memory, so that one block serves several batch indices.
+/// Returns the wider columns and the position in them of column 0 of batch `b`.
+fn widen(cols: &[ViewDim], batch: &[ViewDim], b: i64) -> (ViewDims, i64) {
+    let run = merged(cols);
+    let [only] = run[..] else { return (run, 0) };
+    if only.stride <= 0 {
+        return (run, 0);
+    }
+    let mut wide = only;
+    let mut at = 0;
+    // Index of `b` along every merged batching dimension.
+    let mut left: Vec<(ViewDim, i64)> = Vec::new();
+    let mut rest = b;
+    for d in merged(batch).into_iter().rev() {
+        left.push((d, rest % d.extent));
+        rest /= d.extent;
+    }
+    while let Some(i) = left.iter().position(|(d, _)| d.stride == wide.stride * wide.extent) {
+        let (d, index) = left.remove(i);
+        at += index * wide.extent;
+        wide.extent *= d.extent;
+    }
+    (ViewDims::from_slice(&[wide]), at)
+}

@@ -1,0 +1,360 @@
+//! From tensors to tiles: `hlo` to `tile`.
+//!
+//! In: one inlined function in the canonical device forms (see `hlo::legalize`). Out: a [`tile::Program`] in program
+//! order. The parts, each a file:
+//!
+//! * [`view`]: reshapes, transposes, slices and broadcasts as strided views;
+//! * [`fuse`]: clusters of operations that share their data on chip;
+//! * `block`: tiles loaded from and stored to memory, and the cache of what is on chip already;
+//! * `cluster`: the loop over row tiles and column chunks of a cluster;
+//! * `elementwise`: operations on tiles as engine instructions;
+//! * `contraction`: dots and convolutions on the PE array;
+//! * `moves`: everything that only moves data;
+//! * `cleanup`: removes stores that nothing reads.
+//!
+//! Every value is written to HBM when it is computed *and* stays in the cache of tiles; a store whose buffer is never
+//! loaded is removed at the end. So residency on chip is the normal case, and memory the fallback that always works.
+
+mod block;
+mod cleanup;
+mod cluster;
+mod contraction;
+mod elementwise;
+pub mod fuse;
+mod moves;
+pub mod view;
+
+use std::sync::Arc;
+
+use ferrite_ir::diag::{Code, Diagnostic, Result};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{AliasKind, Func, Module, OpId, OpKind, TensorType, ValueId};
+use ferrite_ir::literal::Literal;
+use ferrite_ir::loc::LocId;
+use ferrite_ir::machine::MachineModel;
+use ferrite_ir::tile::{self, BufferId, BufferKind, IoTensor};
+
+use block::Cache;
+use fuse::{FuseLimits, Graph, Node, Plan};
+use view::{StorageId, StridedView};
+
+/// Choices of the lowering.
+#[derive(Clone, Debug)]
+pub struct LowerOptions {
+    /// Names of inputs; `input<n>` where missing.
+    pub input_names: Vec<String>,
+    /// Names of outputs; `output<n>` where missing.
+    pub output_names: Vec<String>,
+    /// Operations in one cluster at most.
+    pub cluster_ops: usize,
+    /// Bytes per partition that cached tiles may take together.
+    pub cache_bytes: usize,
+}
+
+impl LowerOptions {
+    /// Options that fit a machine.
+    pub fn new(machine: &MachineModel) -> LowerOptions {
+        LowerOptions {
+            input_names: Vec::new(),
+            output_names: Vec::new(),
+            cluster_ops: 48,
+            cache_bytes: machine.sbuf.usable_bytes_per_partition as usize / 2,
+        }
+    }
+}
+
+/// A memory area.
+#[derive(Clone, Debug)]
+struct Storage {
+    buffer: BufferId,
+    /// Element type as stored.
+    dtype: DType,
+}
+
+/// State of one lowering.
+struct Lower<'a> {
+    graph: &'a Graph<'a>,
+    func: &'a Func,
+    machine: &'a MachineModel,
+    options: &'a LowerOptions,
+    plan: &'a Plan,
+    program: tile::Program,
+    storages: Vec<Storage>,
+    /// Where the values that lie in memory are.
+    views: Vec<Option<StridedView>>,
+    cache: Cache,
+    /// Location given to emitted operations.
+    loc: LocId,
+}
+
+/// Lowers the entry function of a module.
+///
+/// # Errors
+/// An operation or dtype that has no lowering, with its location.
+pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) -> Result<tile::Program> {
+    let entry = module.entry().ok_or_else(|| {
+        Diagnostic::error(Code::Verify, "the module has no entry function")
+            .help("name one function `main` or make exactly one public")
+    })?;
+    let func = module.func(entry);
+    let graph = Graph::new(func);
+    let limits = FuseLimits {
+        whole_row_columns: whole_row_columns(machine),
+        ops: options.cluster_ops,
+    };
+    let plan = fuse::plan(&graph, limits);
+    let mut lower = Lower {
+        graph: &graph,
+        func,
+        machine,
+        options,
+        plan: &plan,
+        program: tile::Program {
+            locs: module.locs.clone(),
+            ..tile::Program::default()
+        },
+        storages: Vec::new(),
+        views: vec![None; func.value_count()],
+        cache: Cache::new(options.cache_bytes),
+        loc: LocId::UNKNOWN,
+    };
+    lower.bind_inputs()?;
+    lower.bind_outputs()?;
+    for (step, &node) in plan.nodes.iter().enumerate() {
+        lower.cache.advance(step);
+        match node {
+            Node::Cluster(index) => lower.cluster(&plan.clusters[index])?,
+            Node::Move(op) => lower.move_op(op)?,
+        }
+    }
+    lower.finish_outputs()?;
+    let mut program = lower.program;
+    cleanup::remove_dead_stores(&mut program);
+    tile::verify(&program)?;
+    Ok(program)
+}
+
+/// Columns of fp32 that a cluster with whole rows may have: about eight such rows fit a partition.
+fn whole_row_columns(machine: &MachineModel) -> i64 {
+    let rows = 8;
+    (machine.sbuf.usable_bytes_per_partition as i64) / (rows * DType::F32.bytes() as i64)
+}
+
+/// The dtype a value has on the device.
+fn device_dtype(dtype: DType) -> DType {
+    if dtype == DType::Bool { DType::U8 } else { dtype }
+}
+
+impl<'a> Lower<'a> {
+    fn error_at(&self, loc: LocId, code: Code, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, message).at(self.program.locs.get(loc))
+    }
+
+    /// A dtype that tiles can have, or the error that says why not.
+    fn supported(&self, dtype: DType, loc: LocId) -> Result<DType> {
+        let error = match dtype {
+            DType::I64 | DType::U64 | DType::F64 => {
+                format!("a value of dtype `{dtype}` is left after narrowing to 32 bits")
+            }
+            DType::C64 | DType::C128 => format!("a value of dtype `{dtype}` is left after splitting complex numbers"),
+            _ => return Ok(device_dtype(dtype)),
+        };
+        Err(self
+            .error_at(loc, Code::Unsupported, error)
+            .help("this dtype has no lowering for this operation yet"))
+    }
+
+    fn add_storage(&mut self, name: impl Into<String>, kind: BufferKind, dtype: DType, elements: i64) -> StorageId {
+        let bytes = elements.max(0) as u64 * dtype.bytes() as u64;
+        let buffer = self.program.add_buffer(name, kind, bytes);
+        self.storages.push(Storage { buffer, dtype });
+        StorageId(self.storages.len() as u32 - 1)
+    }
+
+    fn scratch(&mut self, name: &str, dtype: DType, elements: i64) -> StorageId {
+        let name = format!("{name}_{}", self.program.buffers.len());
+        self.add_storage(name, BufferKind::Scratch, dtype, elements)
+    }
+
+    fn storage(&self, id: StorageId) -> &Storage {
+        &self.storages[id.0 as usize]
+    }
+
+    fn bind_inputs(&mut self) -> Result<()> {
+        for (index, &arg) in self.func.args().iter().enumerate() {
+            let ty = self.func.tensor(arg).clone();
+            let name = self
+                .options
+                .input_names
+                .get(index)
+                .cloned()
+                .unwrap_or_else(|| format!("input{index}"));
+            let storage = self.add_storage(
+                name.clone(),
+                BufferKind::Input(index as u32),
+                device_dtype(ty.dtype),
+                ty.element_count() as i64,
+            );
+            self.views[arg.index()] = Some(StridedView::contiguous(storage, &ty.shape));
+            self.program.inputs.push(IoTensor {
+                name,
+                dtype: ty.dtype,
+                shape: ty.shape.to_vec(),
+                alias: None,
+                must_alias: false,
+            });
+        }
+        Ok(())
+    }
+
+    fn bind_outputs(&mut self) -> Result<()> {
+        for (index, &value) in self.func.region(self.func.body()).results.iter().enumerate() {
+            let ty = self.func.tensor(value).clone();
+            let name = self
+                .options
+                .output_names
+                .get(index)
+                .cloned()
+                .unwrap_or_else(|| format!("output{index}"));
+            let aliased = (0u32..).zip(&self.func.params).find_map(|(input, p)| {
+                p.alias
+                    .filter(|a| a.output == index)
+                    .map(|a| (input, a.kind == AliasKind::Must))
+            });
+            self.program.outputs.push(IoTensor {
+                name,
+                dtype: ty.dtype,
+                shape: ty.shape.to_vec(),
+                alias: aliased.map(|(input, _)| input),
+                must_alias: aliased.is_some_and(|(_, must)| must),
+            });
+        }
+        Ok(())
+    }
+
+    /// Copies every result into its output buffer, unless it was computed there.
+    fn finish_outputs(&mut self) -> Result<()> {
+        let results = self.func.region(self.func.body()).results.clone();
+        for (index, value) in results.into_iter().enumerate() {
+            let ty = self.func.tensor(value).clone();
+            let name = self.program.outputs[index].name.clone();
+            let bytes = ty.byte_size() as u64;
+            let source = self.view_of(value)?;
+            let whole = source == StridedView::contiguous(source.storage, &ty.shape);
+            let own = self.storage(source.storage).buffer;
+            let scratch = matches!(self.program.buffer(own).kind, BufferKind::Scratch);
+            if whole && scratch && self.program.buffer(own).bytes == bytes {
+                // The scratch buffer that holds the result becomes the output buffer.
+                let buffer = &mut self.program.buffers[own.index()];
+                buffer.kind = BufferKind::Output(index as u32);
+                buffer.name = name;
+                continue;
+            }
+            let output = self.program.add_buffer(name, BufferKind::Output(index as u32), bytes);
+            let dtype = device_dtype(ty.dtype);
+            self.storages.push(Storage { buffer: output, dtype });
+            let target = StridedView::contiguous(StorageId(self.storages.len() as u32 - 1), &ty.shape);
+            self.copy(&source, &target)?;
+        }
+        Ok(())
+    }
+
+    /// Where a value lies, copying it where a chain of views cannot be expressed by strides.
+    fn view_of(&mut self, value: ValueId) -> Result<StridedView> {
+        if let Some(view) = &self.views[value.index()] {
+            return Ok(view.clone());
+        }
+        let Some(def) = self.func.def(value) else {
+            return Err(Diagnostic::bug(format!("argument {} has no storage", value.0)));
+        };
+        let op = self.func.op(def);
+        let ty = self.func.tensor(value).clone();
+        let view = match &op.kind {
+            OpKind::Constant(literal) => self.constant(literal),
+            OpKind::Iota(iota) => self.iota(&ty, iota.iota_dimension as usize)?,
+            OpKind::Convert if self.graph.is_lazy(def) => self.view_of(op.operands[0])?,
+            OpKind::Reshape => {
+                let source = self.view_of(op.operands[0])?;
+                match source.reshape(&ty.shape) {
+                    Some(view) => view,
+                    None => self.contiguous_copy(&source)?.reshape(&ty.shape).ok_or_else(|| {
+                        Diagnostic::bug("a contiguous value reshapes to any shape of as many elements")
+                    })?,
+                }
+            }
+            OpKind::Transpose(t) => self.view_of(op.operands[0])?.transpose(&t.permutation),
+            OpKind::Slice(s) => self.view_of(op.operands[0])?.slice(&s.start, &s.limit, &s.strides),
+            OpKind::Reverse(r) => self.view_of(op.operands[0])?.reverse(&r.dimensions),
+            OpKind::BroadcastInDim(b) => self
+                .view_of(op.operands[0])?
+                .broadcast(&ty.shape, &b.broadcast_dimensions),
+            other => {
+                return Err(
+                    Diagnostic::bug(format!("the result of `{}` was not stored", other.mnemonic()))
+                        .at(self.program.locs.get(op.loc)),
+                );
+            }
+        };
+        self.views[value.index()] = Some(view.clone());
+        Ok(view)
+    }
+
+    fn constant(&mut self, literal: &Literal) -> StridedView {
+        let ty = literal.ty();
+        let dtype = device_dtype(ty.dtype);
+        // One element stands for all of a splat.
+        let (data, shape): (Arc<[u8]>, &[i64]) = match literal.splat_element() {
+            Some(element) if ty.element_count() > 0 => (element.into(), &[]),
+            _ => (literal.to_bytes(), &ty.shape),
+        };
+        let elements = data.len() / dtype.bytes();
+        let name = format!("const_{}", self.program.buffers.len());
+        let storage = self.add_storage(name, BufferKind::Const(data), dtype, elements as i64);
+        let view = StridedView::contiguous(storage, shape);
+        if shape.len() == ty.rank() {
+            view
+        } else {
+            view.broadcast(&ty.shape, &[])
+        }
+    }
+
+    /// An iota is a view of the constant 0, 1, 2, ... along one dimension.
+    fn iota(&mut self, ty: &TensorType, dimension: usize) -> Result<StridedView> {
+        let extent = ty.shape[dimension];
+        let one = TensorType::new(ty.dtype, &[extent]);
+        let mut bytes = vec![0u8; one.byte_size()];
+        for (i, element) in bytes.chunks_exact_mut(ty.dtype.bytes()).enumerate() {
+            ferrite_ir::literal::write_i64(ty.dtype, i as i64, element);
+        }
+        let literal = Literal::new(one, bytes).ok_or_else(|| Diagnostic::bug("iota constant of the wrong size"))?;
+        let line = self.constant(&literal);
+        Ok(line.broadcast(&ty.shape, &[dimension as i64]))
+    }
+
+    /// If every element of the value is one known number, that number.
+    fn splat_of(&self, value: ValueId) -> Option<f64> {
+        let (base, chain) = self.graph.trace(value);
+        if chain.iter().any(|&op| matches!(self.func.op(op).kind, OpKind::Convert)) {
+            return None;
+        }
+        match self.func.def_kind(base)? {
+            OpKind::Constant(literal) => literal.splat_value(),
+            _ => None,
+        }
+    }
+
+    /// The integer that every element of the value is, exactly.
+    fn splat_int_of(&self, value: ValueId) -> Option<i64> {
+        let (base, _) = self.graph.trace(value);
+        match self.func.def_kind(base)? {
+            OpKind::Constant(literal) if !literal.ty().dtype.is_float() => literal
+                .splat_element()
+                .map(|e| ferrite_ir::literal::read_i64(literal.ty().dtype, e)),
+            _ => None,
+        }
+    }
+
+    fn op_loc(&self, op: OpId) -> LocId {
+        self.func.op(op).loc
+    }
+}

@@ -1,0 +1,503 @@
+//! Operations that only move data: copies, padding, concatenation, row gathers and scatters, windows.
+
+use ferrite_ir::diag::{Code, Diagnostic, Result};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{BinaryOp, OpId, OpKind, ValueId};
+use ferrite_ir::tile::{
+    DmaOp, DmaPiece, HbmAccess, Indirect, IndirectKind, Inst, Mem, MemDim, OpKind as TileKind, OutOfBounds, Space, View,
+};
+use smallvec::SmallVec;
+
+use super::block::{Blocks, part};
+use super::elementwise::Extent;
+use super::fuse::reducer;
+use super::view::{StridedView, ViewDim, ViewDims, merged};
+use super::{Lower, device_dtype};
+
+impl Lower<'_> {
+    pub(super) fn move_op(&mut self, op: OpId) -> Result<()> {
+        self.loc = self.op_loc(op);
+        let node = self.func.op(op).clone();
+        match &node.kind {
+            OpKind::Concatenate(c) => {
+                let result = self.new_result(op, 0)?;
+                let mut start = 0;
+                for &v in &node.operands {
+                    let source = self.view_of(v)?;
+                    let shape = self.func.tensor(v).shape.clone();
+                    let d = c.dimension as usize;
+                    let mut target = result.clone();
+                    target.offset += start * target.dims[d].stride;
+                    target.dims[d].extent = shape[d];
+                    self.copy(&source, &target)?;
+                    start += shape[d];
+                }
+                Ok(())
+            }
+            OpKind::Pad(pad) => {
+                if pad.low.iter().chain(&pad.high).any(|&p| p < 0) {
+                    return Err(
+                        Diagnostic::bug("a negative padding reached the lowering").at(self.program.locs.get(node.loc))
+                    );
+                }
+                let result = self.new_result(op, 0)?;
+                self.fill(&result, node.operands[1])?;
+                let source = self.view_of(node.operands[0])?;
+                let mut target = result;
+                for (d, dim) in target.dims.iter_mut().enumerate() {
+                    target.offset += pad.low[d] * dim.stride;
+                    dim.extent = source.dims[d].extent;
+                    dim.stride *= pad.interior[d] + 1;
+                }
+                self.copy(&source, &target)
+            }
+            OpKind::Gather(g) => {
+                let canonical = g.offset_dims[..] == [1]
+                    && g.collapsed_slice_dims.is_empty()
+                    && g.operand_batching_dims.is_empty()
+                    && g.start_index_map[..] == [0]
+                    && g.index_vector_dim == 1
+                    && g.slice_sizes.len() == 1
+                    && self.func.tensor(node.operands[0]).rank() == 1;
+                if !canonical {
+                    return Err(Diagnostic::bug("a gather reached the lowering before it was legalized")
+                        .at(self.program.locs.get(node.loc)));
+                }
+                self.gather_rows(op, node.operands[0], node.operands[1], g.slice_sizes[0])
+            }
+            OpKind::Scatter(s) => {
+                let canonical = s.update_window_dims[..] == [1]
+                    && s.inserted_window_dims.is_empty()
+                    && s.input_batching_dims.is_empty()
+                    && s.scatter_dims_to_operand_dims[..] == [0]
+                    && s.index_vector_dim == 1
+                    && node.operands.len() == 3
+                    && self.func.tensor(node.operands[0]).rank() == 1;
+                if !canonical {
+                    return Err(
+                        Diagnostic::bug("a scatter reached the lowering before it was legalized")
+                            .at(self.program.locs.get(node.loc)),
+                    );
+                }
+                self.scatter_rows(op, s.unique_indices)
+            }
+            OpKind::ReduceWindow(window) => {
+                let plain = window.padding.iter().all(|&p| p == (0, 0))
+                    && window.base_dilations.iter().all(|&d| d == 1)
+                    && node.results.len() == 1;
+                match reducer(self.func, op) {
+                    Some(binary) if plain => {
+                        let strides = (window.window_strides.clone(), window.window_dilations.clone());
+                        self.reduce_window(op, binary, &window.window_dimensions, &strides.0, &strides.1)
+                    }
+                    _ => self.refuse(op),
+                }
+            }
+            _ => self.refuse(op),
+        }
+    }
+
+    fn refuse(&self, op: OpId) -> Result<()> {
+        let node = self.func.op(op);
+        Err(self
+            .error_at(node.loc, Code::Unsupported, format!("`{}` has no device lowering yet", node.kind.mnemonic()))
+            .help("rewrite the model without it, or compute this part on the host; `neuronx-cc list-operators` names what is supported"))
+    }
+
+    /// A storage for result number `index`, row-major.
+    fn new_result(&mut self, op: OpId, index: usize) -> Result<StridedView> {
+        let result = self.func.op(op).results[index];
+        let ty = self.func.tensor(result).clone();
+        let dtype = self.supported(ty.dtype, self.op_loc(op))?;
+        let storage = self.scratch("value", dtype, ty.element_count() as i64);
+        let view = StridedView::contiguous(storage, &ty.shape);
+        self.views[result.index()] = Some(view.clone());
+        Ok(view)
+    }
+
+    /// Copies one view to another of the same shape, memory to memory.
+    pub(super) fn copy(&mut self, source: &StridedView, target: &StridedView) -> Result<()> {
+        if source.elements() == 0 {
+            return Ok(());
+        }
+        let (from, to) = (self.storage(source.storage).dtype, self.storage(target.storage).dtype);
+        let op = if from == to { DmaOp::Copy } else { DmaOp::Cast };
+        let src = self.hbm_access(source.storage, source.offset, &source.dims);
+        let dst = self.hbm_access(target.storage, target.offset, &target.dims);
+        self.emit(TileKind::Dma(vec![DmaPiece {
+            op,
+            src: Mem::Hbm(src),
+            dst: Mem::Hbm(dst),
+        }]));
+        Ok(())
+    }
+
+    /// Fills a whole row-major result with a scalar.
+    fn fill(&mut self, result: &StridedView, value: ValueId) -> Result<()> {
+        let total = result.elements();
+        if total == 0 {
+            return Ok(());
+        }
+        let dtype = self.storage(result.storage).dtype;
+        let partitions = self.machine.limits.partitions as i64;
+        // Enough for every piece: 2 KiB per partition are a good descriptor.
+        let width = (total + partitions - 1) / partitions;
+        let width = width.min(self.machine.psum.bytes_per_bank as i64 / dtype.bytes() as i64);
+        let tile = self.new_tile(Space::Sbuf, partitions, width, dtype, "fill");
+        let known = match self.splat_int_of(value) {
+            Some(x) => Some(super::elementwise::Arg::Integer(x)),
+            None => self.splat_of(value).map(super::elementwise::Arg::Number),
+        };
+        match known {
+            Some(arg) => {
+                let bits = Self::bits_of(&arg, dtype);
+                self.inst(Inst::Memset {
+                    dst: tile.clone(),
+                    bits,
+                });
+            }
+            None => {
+                let scalar = self.view_of(value)?;
+                let all = [ViewDim {
+                    extent: partitions * width,
+                    stride: 0,
+                }];
+                let src = self.hbm_access(scalar.storage, scalar.offset, &all);
+                self.emit(TileKind::Dma(vec![DmaPiece {
+                    op: DmaOp::Copy,
+                    src: Mem::Hbm(src),
+                    dst: Mem::Tile(tile.clone()),
+                }]));
+            }
+        }
+        let size = dtype.bytes() as i64;
+        let buffer = self.storage(result.storage).buffer;
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        while at < total {
+            let rest = total - at;
+            let (p, n) = if rest >= width {
+                ((rest / width).min(partitions), width)
+            } else {
+                (1, rest)
+            };
+            pieces.push(DmaPiece {
+                op: DmaOp::Copy,
+                src: Mem::Tile(part(&tile, 0, p, 0, n)),
+                dst: Mem::Hbm(HbmAccess {
+                    buffer,
+                    offset: (at * size) as u64,
+                    dtype,
+                    dims: SmallVec::from_slice(&[MemDim {
+                        step: size,
+                        count: (p * n) as u64,
+                    }]),
+                }),
+            });
+            at += p * n;
+        }
+        self.emit(TileKind::Dma(pieces));
+        Ok(())
+    }
+
+    /// The value as a contiguous range of its storage.
+    fn flat(&mut self, value: ValueId) -> Result<StridedView> {
+        let view = self.view_of(value)?;
+        match &merged(&view.dims)[..] {
+            [] => Ok(view),
+            [only] if only.stride == 1 => Ok(view),
+            _ => self.contiguous_copy(&view),
+        }
+    }
+
+    /// `result[r, :] = operand[index[r] .. index[r] + length]`.
+    fn gather_rows(&mut self, op: OpId, operand: ValueId, indices: ValueId, length: i64) -> Result<()> {
+        let result = self.new_result(op, 0)?;
+        let rows = result.dims[0].extent;
+        if rows == 0 || length == 0 {
+            return Ok(());
+        }
+        let source = self.flat(operand)?;
+        let elements = self.func.tensor(operand).element_count() as i64;
+        let index = self.index_blocks(indices, rows)?;
+        let storage = self.storage(source.storage).clone();
+        let size = storage.dtype.bytes() as i64;
+        let out = self
+            .blocks(&result, rows)
+            .ok_or_else(|| Diagnostic::bug("a row-major result splits at its rows"))?;
+        let chunk = self.chunk_of(length, storage.dtype);
+        for (r0, p) in self.tiles(rows) {
+            let index = self.fetch(&index, (r0, p), (0, 1), DType::I32)?.view;
+            for c0 in (0..length).step_by(chunk as usize) {
+                let n = chunk.min(length - c0);
+                let tile = self.sbuf(Extent { p, n }, storage.dtype, "gather");
+                self.emit(TileKind::Indirect(Box::new(Indirect {
+                    kind: IndirectKind::Gather,
+                    tile: tile.clone(),
+                    index: index.clone(),
+                    buffer: storage.buffer,
+                    offset: ((source.offset + c0) * size) as u64,
+                    row_step: size as u64,
+                    row_bytes: (n * size) as u64,
+                    rows: (elements - length + 1).max(0) as u32,
+                    out_of_bounds: OutOfBounds::Error,
+                })));
+                self.store(&out, (r0, p), (c0, n), &tile);
+            }
+        }
+        Ok(())
+    }
+
+    fn index_blocks(&mut self, indices: ValueId, rows: i64) -> Result<Blocks> {
+        let dtype = device_dtype(self.func.tensor(indices).dtype);
+        if dtype != DType::I32 {
+            let loc = self.loc;
+            return Err(self.error_at(
+                loc,
+                Code::Unsupported,
+                format!("row numbers of dtype `{dtype}` reached the lowering"),
+            ));
+        }
+        let view = self.view_of(indices)?;
+        self.blocks(&view, rows)
+            .ok_or_else(|| Diagnostic::bug("row numbers have one dimension of rows"))
+    }
+
+    fn tiles(&self, rows: i64) -> Vec<(i64, i64)> {
+        let most = self.machine.limits.partitions as i64;
+        (0..rows)
+            .step_by(most as usize)
+            .map(|r| (r, most.min(rows - r)))
+            .collect()
+    }
+
+    /// Elements per partition that a tile of a row chunk may have.
+    fn chunk_of(&self, length: i64, dtype: DType) -> i64 {
+        (self.machine.sbuf.usable_bytes_per_partition as i64 / 8 / dtype.bytes() as i64).min(length)
+    }
+
+    /// A copy of the input whose rows at the given places are replaced or added to.
+    fn scatter_rows(&mut self, op: OpId, unique: bool) -> Result<()> {
+        let node = self.func.op(op).clone();
+        let (input, indices, updates) = (node.operands[0], node.operands[1], node.operands[2]);
+        let adds = match (reducer(self.func, op), self.func.region(node.regions[0])) {
+            (Some(BinaryOp::Add), _) => true,
+            (_, body) if body.ops.is_empty() && body.results[..] == body.args[1..2] => false,
+            _ => return self.refuse(op),
+        };
+        let result = self.new_result(op, 0)?;
+        let base = self.view_of(input)?;
+        self.copy(&base, &result)?;
+        let update = self.func.tensor(updates).shape.clone();
+        let (rows, length) = (update[0], update[1]);
+        if rows == 0 || length == 0 || result.elements() == 0 {
+            return Ok(());
+        }
+        let index = self.index_blocks(indices, rows)?;
+        let update = self.view_of(updates)?;
+        let update = match self.blocks(&update, rows) {
+            Some(blocks) => blocks,
+            None => return Err(Diagnostic::bug("updates have one dimension of rows")),
+        };
+        let storage = self.storage(result.storage).clone();
+        if adds && !storage.dtype.is_float() {
+            return self.refuse(op);
+        }
+        let size = storage.dtype.bytes() as i64;
+        let elements = result.elements();
+        // Rows that may meet in one place go one after the other.
+        let tiles = if unique {
+            self.tiles(rows)
+        } else {
+            (0..rows).map(|r| (r, 1)).collect()
+        };
+        let chunk = self.chunk_of(length, storage.dtype);
+        for (r0, p) in tiles {
+            let index = self.fetch(&index, (r0, p), (0, 1), DType::I32)?.view;
+            for c0 in (0..length).step_by(chunk as usize) {
+                let n = chunk.min(length - c0);
+                let fetched = self.fetch(&update, (r0, p), (c0, n), storage.dtype)?;
+                let tile = if fetched.view.dims == super::block::line(n) {
+                    fetched.view
+                } else {
+                    let plain = self.sbuf(Extent { p, n }, storage.dtype, "update");
+                    let src = if fetched.row {
+                        super::block::repeat(&fetched.view, n)
+                    } else {
+                        fetched.view
+                    };
+                    self.inst(Inst::TensorCopy {
+                        dst: plain.clone(),
+                        src,
+                    });
+                    plain
+                };
+                self.emit(TileKind::Indirect(Box::new(Indirect {
+                    kind: if adds {
+                        IndirectKind::ScatterAdd
+                    } else {
+                        IndirectKind::Scatter
+                    },
+                    tile,
+                    index: index.clone(),
+                    buffer: storage.buffer,
+                    offset: ((result.offset + c0) * size) as u64,
+                    row_step: size as u64,
+                    row_bytes: (n * size) as u64,
+                    rows: (elements - length + 1).max(0) as u32,
+                    out_of_bounds: OutOfBounds::Skip,
+                })));
+            }
+        }
+        Ok(())
+    }
+
+    /// A reduction over windows of an already padded operand, as a reduction over an overlapping view.
+    fn reduce_window(
+        &mut self,
+        op: OpId,
+        binary: BinaryOp,
+        window: &[i64],
+        strides: &[i64],
+        dilations: &[i64],
+    ) -> Result<()> {
+        let node = self.func.op(op).clone();
+        let result = self.new_result(op, 0)?;
+        if result.elements() == 0 {
+            return Ok(());
+        }
+        let source = self.view_of(node.operands[0])?;
+        let dtype = self.storage(source.storage).dtype;
+        let out: ViewDims = (0..window.len())
+            .map(|d| ViewDim {
+                extent: result.dims[d].extent,
+                stride: source.dims[d].stride * strides[d],
+            })
+            .collect();
+        let taps: ViewDims = (0..window.len())
+            .map(|d| ViewDim {
+                extent: window[d],
+                stride: source.dims[d].stride * dilations[d],
+            })
+            .filter(|d| d.extent != 1)
+            .collect();
+        let count: i64 = taps.iter().map(|d| d.extent).product();
+        let total = result.elements();
+        let partitions = self.machine.limits.partitions as i64;
+        // Leading output dimensions on partitions: enough to fill them, and few enough columns to fit.
+        let most = self.machine.sbuf.usable_bytes_per_partition as i64 / 8 / 4;
+        let mut rows = 1;
+        let mut candidates = vec![1];
+        for d in &out {
+            rows *= d.extent;
+            candidates.push(rows);
+        }
+        let rows = candidates
+            .iter()
+            .copied()
+            .find(|&r| r >= partitions && total / r * count <= most)
+            .or_else(|| candidates.iter().copied().rev().find(|&r| total / r * count <= most))
+            .unwrap_or(total);
+        let kept = total / rows;
+        let whole = StridedView {
+            storage: source.storage,
+            offset: source.offset,
+            dims: out.iter().chain(&taps).copied().collect(),
+        };
+        let blocks = self
+            .blocks(&whole, rows)
+            .ok_or_else(|| Diagnostic::bug("rows are a product of leading dimensions"))?;
+        let target = self
+            .blocks(&result, rows)
+            .ok_or_else(|| Diagnostic::bug("rows are a product of leading dimensions"))?;
+        for (r0, p) in self.tiles(rows) {
+            let fetched = self.fetch(&blocks, (r0, p), (0, kept * count), dtype)?;
+            let src = if fetched.row {
+                super::block::repeat(&fetched.view, kept * count)
+            } else {
+                fetched.view
+            };
+            let view = self.reduce_groups(binary, dtype, &src, Extent { p, n: kept }, count)?;
+            let init = self.splat_of(node.operands[1]);
+            let view = match init {
+                Some(x) => {
+                    let val = super::elementwise::Arg::Tile(super::elementwise::Val { view, row: kept == 1 });
+                    self.binary(
+                        binary,
+                        dtype,
+                        &val,
+                        &super::elementwise::Arg::Number(x),
+                        Extent { p, n: kept },
+                    )?
+                    .view
+                }
+                None => return self.refuse(op),
+            };
+            self.store(&target, (r0, p), (0, kept), &view);
+        }
+        Ok(())
+    }
+
+    /// Reduces groups of `count` elements: an access pattern of (groups, members).
+    fn reduce_groups(&mut self, binary: BinaryOp, dtype: DType, src: &View, e: Extent, count: i64) -> Result<View> {
+        use ferrite_ir::tile::AluOp;
+        let alu = match binary {
+            BinaryOp::Add => AluOp::Add,
+            BinaryOp::Multiply => AluOp::Multiply,
+            BinaryOp::Maximum => AluOp::Max,
+            BinaryOp::Minimum => AluOp::Min,
+            BinaryOp::And => AluOp::BitwiseAnd,
+            BinaryOp::Or => AluOp::BitwiseOr,
+            other => {
+                let loc = self.loc;
+                return Err(self.error_at(
+                    loc,
+                    Code::Unsupported,
+                    format!("windows of `{}` have no lowering yet", other.mnemonic()),
+                ));
+            }
+        };
+        let dst = self.sbuf(e, dtype, "window");
+        // Trailing dimensions that together have `count` elements.
+        let mut members = 1;
+        let mut dims = 0u8;
+        for d in src.dims.iter().rev() {
+            if members == count {
+                break;
+            }
+            members *= i64::from(d.count);
+            dims += 1;
+        }
+        let mut src = src.clone();
+        if members != count {
+            // A merged dimension holds groups and members: copy it apart is not needed, only cut it.
+            let at = src.dims.len() - dims as usize;
+            let inner: i64 = src.dims[at + 1..].iter().map(|d| i64::from(d.count)).product();
+            let cut = (count / inner) as u32;
+            let d = src.dims[at];
+            src.dims[at] = ferrite_ir::tile::ApDim {
+                step: d.step * cut as i32,
+                count: d.count / cut,
+            };
+            src.dims.insert(
+                at + 1,
+                ferrite_ir::tile::ApDim {
+                    step: d.step,
+                    count: cut,
+                },
+            );
+        }
+        if count == 1 {
+            self.inst(Inst::TensorCopy { dst: dst.clone(), src });
+        } else {
+            self.inst(Inst::TensorReduce {
+                dst: dst.clone(),
+                src,
+                op: alu,
+                dims,
+                negate: false,
+            });
+        }
+        Ok(dst)
+    }
+}
