@@ -81,10 +81,6 @@ impl Cache {
         })
     }
 
-    pub fn contains(&self, key: &BlockKey) -> bool {
-        self.entries.contains_key(key)
-    }
-
     pub fn insert(&mut self, key: BlockKey, view: View, bytes: usize) {
         self.clock += 1;
         if bytes > self.limit {
@@ -244,6 +240,19 @@ impl Lower<'_> {
     /// Loads rows `r0..r0 + p`, columns `c0..c0 + cn` as a tile of `dtype`, or finds it on chip. Rows that are all equal
     /// come as one row repeated on every partition, columns that are all equal as one value per partition.
     pub(super) fn fetch(&mut self, b: &Blocks, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<Fetched> {
+        // A row that is not too long comes as a whole, so that all its chunks share one block.
+        let total: i64 = b.cols.iter().map(|d| d.extent).product();
+        if c.1 < total && total <= self.wide_columns(dtype) {
+            let all = self.fetch(b, r, (0, total), dtype)?;
+            return Ok(if all.row {
+                all
+            } else {
+                Fetched {
+                    view: sub_columns(&all.view, c.0, c.1)?,
+                    row: c.1 == 1,
+                }
+            });
+        }
         let rows = row_boxes(&b.rows, r.0, r.1);
         let cols = row_boxes(&b.cols, c.0, c.1);
         let same_rows = repeats(&rows[0].dims) && rows.iter().all(|x| repeats(&x.dims) && x.offset == rows[0].offset);
@@ -310,22 +319,9 @@ impl Lower<'_> {
         }
     }
 
-    /// Whether a block is on chip.
-    pub(super) fn is_cached(&self, b: &Blocks, r: (i64, i64), c: (i64, i64), dtype: DType) -> bool {
-        let rows = row_boxes(&b.rows, r.0, r.1)
-            .into_iter()
-            .map(|x| RowBox {
-                offset: x.offset + b.offset,
-                ..x
-            })
-            .collect();
-        self.cache.contains(&Self::key(
-            Form::Rows,
-            b.storage,
-            rows,
-            row_boxes(&b.cols, c.0, c.1),
-            dtype,
-        ))
+    /// Columns that one DMA brings in well and that leave room for others: 16 KiB per partition on v2.
+    pub(super) fn wide_columns(&self, dtype: DType) -> i64 {
+        self.machine.sbuf.usable_bytes_per_partition as i64 / 11 / dtype.bytes() as i64
     }
 
     fn load(

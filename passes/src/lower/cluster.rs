@@ -370,11 +370,37 @@ impl Lower<'_> {
                 .iter()
                 .map(|&v| self.argument(work, state, &full, v, Class::Full, r, c))
                 .collect::<Result<Vec<Arg>>>()?;
+            self.wanted = self
+                .collector(work, state, result, r)
+                .map(|all| part(&all, 0, r.1, c.0, c.1));
             let val = self.map_op(op, &args, e)?;
+            self.wanted = None;
             self.finish_full(work, state, result, val.clone(), r, c)?;
             full.insert(result, val);
         }
         Ok(())
+    }
+
+    /// The tile that collects all columns of an output, where it is computed in chunks and a row fits.
+    fn collector(&mut self, work: &Work<'_>, state: &mut RowState, result: ValueId, r: (i64, i64)) -> Option<View> {
+        let dtype = self.storage(work.outputs.get(&result)?.storage).dtype;
+        let fits = work.columns as usize * dtype.bytes() <= self.options.cache_bytes / 4;
+        if !work.collect || !fits || work.chunk >= work.columns {
+            return None;
+        }
+        if let Some(all) = state.collected.get(&result) {
+            return Some(all.clone());
+        }
+        let all = self.sbuf(
+            Extent {
+                p: r.1,
+                n: work.columns,
+            },
+            dtype,
+            "rows",
+        );
+        state.collected.insert(result, all.clone());
+        Some(all)
     }
 
     /// After the last chunk: what depends on whole rows.
@@ -415,32 +441,22 @@ impl Lower<'_> {
         };
         let dtype = self.storage(blocks.storage).dtype;
         let e = Extent { p: r.1, n: c.1 };
-        let view = self.plain(&val, e, dtype);
-        let collect = work.collect && work.columns as usize * dtype.bytes() <= self.options.cache_bytes / 4;
-        if c.1 == work.columns || !collect {
-            let blocks = &work.outputs[&result];
-            self.store(blocks, r, c, &view);
+        let Some(all) = self.collector(work, state, result, r) else {
+            let view = self.plain(&val, e, dtype);
+            self.store(&work.outputs[&result], r, c, &view);
             return Ok(());
-        }
-        let all = match state.collected.get(&result) {
-            Some(all) => all.clone(),
-            None => self.sbuf(
-                Extent {
-                    p: r.1,
-                    n: work.columns,
-                },
-                dtype,
-                "rows",
-            ),
         };
-        state.collected.insert(result, all.clone());
-        self.inst(Inst::TensorCopy {
-            dst: part(&all, 0, r.1, c.0, c.1),
-            src: view,
-        });
+        let place = part(&all, 0, r.1, c.0, c.1);
+        if val.view != place {
+            let src = if val.row {
+                super::block::repeat(&val.view, e.n)
+            } else {
+                val.view
+            };
+            self.inst(Inst::TensorCopy { dst: place, src });
+        }
         if c.0 + c.1 == work.columns {
-            let blocks = &work.outputs[&result];
-            self.store(blocks, r, (0, work.columns), &all);
+            self.store(&work.outputs[&result], r, (0, work.columns), &all);
         }
         Ok(())
     }

@@ -217,11 +217,6 @@ impl Lower<'_> {
         sub_columns(&fetched, first - panel.0, f.1)
     }
 
-    /// Columns of a block that one DMA brings in well: 16 KiB per partition.
-    fn wide_columns(&self, dtype: DType) -> i64 {
-        self.machine.sbuf.usable_bytes_per_partition as i64 / 11 / dtype.bytes() as i64
-    }
-
     /// Loads rows of the free dimension and transposes them on the PE array.
     fn transpose_rows(&mut self, operand: &Operand, b: i64, offset: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
         let key_rows = row_boxes(&operand.free, f.0, f.1)

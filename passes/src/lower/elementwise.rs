@@ -47,6 +47,16 @@ impl Lower<'_> {
         self.new_tile(Space::Sbuf, e.p, e.n, dtype, name)
     }
 
+    /// A tile for the result of an operation of the program: the place it is wanted at, if it fits there.
+    fn value_tile(&mut self, e: Extent, dtype: DType) -> View {
+        match self.wanted.take() {
+            Some(view) if view.dtype == dtype && i64::from(view.partitions) == e.p && view.elements() as i64 == e.n => {
+                view
+            }
+            _ => self.sbuf(e, dtype, "value"),
+        }
+    }
+
     fn unsupported<T>(&self, what: String) -> Result<T> {
         Err(self
             .error_at(self.loc, Code::Unsupported, what)
@@ -235,7 +245,7 @@ impl Lower<'_> {
 
     /// A binary operation on values of one dtype.
     pub(super) fn binary(&mut self, op: BinaryOp, dtype: DType, a: &Arg, b: &Arg, e: Extent) -> Result<Val> {
-        let dst = self.sbuf(e, dtype, "v");
+        let dst = self.value_tile(e, dtype);
         if dtype.is_float() {
             self.float_binary(op, &dst, a, b, e)?;
         } else {
@@ -543,7 +553,7 @@ impl Lower<'_> {
 
     /// `predicate ? yes : no`.
     pub(super) fn select(&mut self, dtype: DType, predicate: &Arg, yes: &Arg, no: &Arg, e: Extent) -> Val {
-        let dst = self.sbuf(e, dtype, "v");
+        let dst = self.value_tile(e, dtype);
         self.select_into(&dst, predicate, yes, no, e);
         Val {
             view: dst,
@@ -553,13 +563,9 @@ impl Lower<'_> {
 
     /// A conversion between device dtypes. `to_bool` asks whether the operand is not 0.
     pub(super) fn convert(&mut self, from: DType, to: DType, to_bool: bool, x: &Arg, e: Extent) -> Result<Val> {
-        let dst = self.sbuf(e, to, "v");
+        let dst = self.value_tile(e, to);
         if to_bool {
-            if is_wide_int(from) || !from.is_float() {
-                self.alu(&dst, x, &Arg::Number(0.0), AluOp::NotEqual, e);
-            } else {
-                self.alu(&dst, x, &Arg::Number(0.0), AluOp::NotEqual, e);
-            }
+            self.alu(&dst, x, &Arg::Number(0.0), AluOp::NotEqual, e);
         } else if from.is_float() && to.is_int() {
             let whole = self.truncate(x, e);
             let src = self.tensor(&whole, e, DType::F32);
@@ -625,7 +631,7 @@ impl Lower<'_> {
     /// A unary operation on values of one dtype.
     pub(super) fn unary(&mut self, op: UnaryOp, dtype: DType, x: &Arg, e: Extent) -> Result<Val> {
         let boolean = matches!(op, UnaryOp::IsFinite);
-        let dst = self.sbuf(e, if boolean { DType::U8 } else { dtype }, "v");
+        let dst = self.value_tile(e, if boolean { DType::U8 } else { dtype });
         if dtype.is_float() {
             self.float_unary(op, &dst, x, e)?;
         } else {

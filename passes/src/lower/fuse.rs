@@ -131,14 +131,14 @@ impl<'a> Graph<'a> {
                 let keeps = contraction || (lazy[id.index()] && through);
                 only_contracted[v.index()] &= keeps;
             }
-            let _ = op.regions.iter().for_each(|&r| {
+            for &r in &op.regions {
                 // Regions of structured operations may capture values.
                 func.walk(r, &mut |f, inner| {
                     for &v in &f.op(inner).operands {
                         only_contracted[v.index()] = false;
                     }
                 });
-            });
+            }
         }
         Graph { func, lazy }
     }

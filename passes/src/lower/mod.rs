@@ -32,7 +32,7 @@ use ferrite_ir::hlo::{AliasKind, Func, Module, OpId, OpKind, TensorType, ValueId
 use ferrite_ir::literal::Literal;
 use ferrite_ir::loc::LocId;
 use ferrite_ir::machine::MachineModel;
-use ferrite_ir::tile::{self, BufferId, BufferKind, IoTensor};
+use ferrite_ir::tile::{self, BufferId, BufferKind, IoTensor, View};
 
 use block::Cache;
 use fuse::{FuseLimits, Graph, Node, Plan};
@@ -83,6 +83,8 @@ struct Lower<'a> {
     /// Where the values that lie in memory are.
     views: Vec<Option<StridedView>>,
     cache: Cache,
+    /// Where the next operation of the program should write its result, if somebody collects it.
+    wanted: Option<View>,
     /// Location given to emitted operations.
     loc: LocId,
 }
@@ -116,6 +118,7 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         storages: Vec::new(),
         views: vec![None; func.value_count()],
         cache: Cache::new(options.cache_bytes),
+        wanted: None,
         loc: LocId::UNKNOWN,
     };
     lower.bind_inputs()?;
