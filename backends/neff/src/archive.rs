@@ -8,7 +8,9 @@ use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use ferrite_ir::diag::Diagnostic;
-use flate2::{Compression as Level, GzBuilder, read::MultiGzDecoder};
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use flate2::{Compression as Level, GzBuilder};
 
 use crate::error::malformed;
 
@@ -44,25 +46,19 @@ impl Default for ReadOptions {
 /// every `sgNN/def.json`, as streaming readers expect.
 pub type Files = BTreeMap<String, Bytes>;
 
+/// Files from this size on are weights, which hardly shrink: they are stored as they are, also inside gzip.
+const STORED: usize = 1 << 20;
+
 /// Writes `files` as a tar archive.
 pub(crate) fn write(files: &Files, compression: Compression, out: &mut dyn Write) -> io::Result<()> {
-    match compression {
-        Compression::None => write_tar(files, out),
-        Compression::Gzip => {
-            // Level 1: weights hardly shrink at any level, and JSON shrinks enough at the first.
-            let mut gzip = GzBuilder::new()
-                .mtime(0)
-                .operating_system(255)
-                .write(out, Level::fast());
-            write_tar(files, &mut gzip)?;
-            gzip.finish().map(drop)
-        }
-    }
-}
-
-fn write_tar(files: &Files, out: &mut dyn Write) -> io::Result<()> {
-    let mut tar = tar::Builder::new(out);
+    let mut tar = tar::Builder::new(Members { out, gzip: None });
     for (path, data) in files {
+        let level = match compression {
+            Compression::None => None,
+            Compression::Gzip if data.len() >= STORED => Some(Level::none()),
+            Compression::Gzip => Some(Level::fast()),
+        };
+        tar.get_mut().set_level(level)?;
         let mut header = tar::Header::new_ustar();
         header.set_mode(0o644);
         header.set_mtime(0);
@@ -71,7 +67,50 @@ fn write_tar(files: &Files, out: &mut dyn Write) -> io::Result<()> {
         header.set_size(data.len() as u64);
         tar.append_data(&mut header, path, data.as_ref())?;
     }
-    tar.finish()
+    tar.into_inner()?.set_level(None)
+}
+
+/// A file of gzip members, one after another, each with its own level: what `gzip` and every tar reader take as one
+/// stream.
+struct Members<'a> {
+    out: &'a mut dyn Write,
+    gzip: Option<(Level, Gzip)>,
+}
+
+/// Compresses into memory that is handed on in between, so that the next member can follow.
+type Gzip = GzEncoder<Vec<u8>>;
+
+impl Members<'_> {
+    /// Ends the member, if its level is another one, and starts the next.
+    fn set_level(&mut self, level: Option<Level>) -> io::Result<()> {
+        if self.gzip.as_ref().map(|(level, _)| *level) == level {
+            return Ok(());
+        }
+        if let Some((_, gzip)) = self.gzip.take() {
+            self.out.write_all(&gzip.finish()?)?;
+        }
+        self.gzip = level.map(|level| {
+            let member = GzBuilder::new().mtime(0).operating_system(255);
+            (level, member.write(Vec::new(), level))
+        });
+        Ok(())
+    }
+}
+
+impl Write for Members<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let Some((_, gzip)) = &mut self.gzip else {
+            return self.out.write(data);
+        };
+        let written = gzip.write(data)?;
+        self.out.write_all(gzip.get_ref())?;
+        gzip.get_mut().clear();
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Reads the archive in `payload`, compressed or not.
@@ -153,6 +192,16 @@ mod tests {
     }
 
     #[test]
+    fn large_files_are_stored_between_compressed_ones() {
+        let mut files = files();
+        files.insert("sg00/const_1.raw".to_string(), vec![7; STORED].into());
+        let mut bytes = Vec::new();
+        write(&files, Compression::Gzip, &mut bytes).unwrap();
+        assert!((STORED..STORED + 2048).contains(&bytes.len()), "{}", bytes.len());
+        assert_eq!(read(bytes.into(), &ReadOptions::default()), Ok(files));
+    }
+
+    #[test]
     fn the_graph_list_comes_first() {
         let bytes = written(Compression::None);
         let mut archive = tar::Archive::new(bytes.as_slice());
@@ -163,7 +212,7 @@ mod tests {
     #[test]
     fn a_bomb_is_refused() {
         let mut bomb = Vec::new();
-        let zeros = Files::from([("zeros".to_string(), Bytes::from(vec![0; 1 << 20]))]);
+        let zeros = Files::from([("zeros".to_string(), Bytes::from(vec![0; STORED - 1]))]);
         write(&zeros, Compression::Gzip, &mut bomb).unwrap();
         let options = ReadOptions {
             max_unpacked_bytes: 1 << 16,

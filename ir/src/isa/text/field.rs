@@ -42,48 +42,18 @@ pub(super) fn compound(name: &'static str, parameters: Vec<Attr>) -> Attr<'stati
     }
 }
 
-/// The parameters of `#isa.name<...>`.
-pub(super) fn parameters(attr: &Attr, name: &str) -> Read<Vec<Attr<'static>>> {
+/// Reads the parameters of `#isa.name<...>`.
+pub(super) fn parameters<T>(attr: &Attr, name: &str, read: impl FnOnce(&[Attr]) -> Read<T>) -> Read<T> {
     match attr {
         Attr::Dialect { name: found, body } if found == name => {
             let list = format!("[{}]", body.as_deref().unwrap_or(""));
             match text::parse_attribute(&list).map_err(|e| e.message)? {
-                Attr::Array(all) => all.iter().map(owned).collect(),
+                Attr::Array(all) => read(&all),
                 _ => Err("not a list of parameters".to_string()),
             }
         }
         _ => Err(format!("expected `#{name}<...>`")),
     }
-}
-
-/// A copy that does not borrow; only the kinds that parameters have.
-fn owned(attr: &Attr) -> Read<Attr<'static>> {
-    Ok(match attr {
-        Attr::Unit => Attr::Unit,
-        Attr::Bool(value) => Attr::Bool(*value),
-        Attr::Integer { value, .. } => integer(*value),
-        // The type matters for the bits of a float: fp32 is the only one we write.
-        Attr::Float { value, .. } => Attr::Float {
-            value: *value,
-            ty: Some(Box::new(f32_type())),
-        },
-        Attr::String(text) => string(text),
-        Attr::Type(ty) => Attr::Type(match ty {
-            Type::Scalar(name) => Type::Scalar(Cow::Owned(name.to_string())),
-            Type::Complex(element) => match element.scalar_name() {
-                Some(name) => Type::Complex(Box::new(Type::Scalar(Cow::Owned(name.to_string())))),
-                None => return Err("no element type".to_string()),
-            },
-            _ => return Err("no element type".to_string()),
-        }),
-        Attr::Symbol(path) => Attr::Symbol(path.iter().map(|part| Cow::Owned(part.to_string())).collect()),
-        Attr::Array(all) => Attr::Array(all.iter().map(owned).collect::<Read<_>>()?),
-        Attr::Dialect { name, body } => Attr::Dialect {
-            name: Cow::Owned(name.to_string()),
-            body: body.as_ref().map(|body| Cow::Owned(body.to_string())),
-        },
-        _ => return Err("no parameter of an instruction".to_string()),
-    })
 }
 
 fn f32_type() -> Type<'static> {
@@ -280,25 +250,26 @@ impl Field for Ap {
         Some(compound("isa.ap", fields.into_iter().flatten().collect()))
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
-        let all = parameters(present(attr)?, "isa.ap")?;
-        let [space, partition, partitions, offset, dtype, steps, counts] = all.as_slice() else {
-            return Err(format!("{} parameters of `#isa.ap`, expected 7", all.len()));
-        };
-        let (steps, counts) = (Vec::<i32>::get(Some(steps))?, Vec::<u32>::get(Some(counts))?);
-        if steps.len() != counts.len() {
-            return Err(format!("{} steps and {} counts", steps.len(), counts.len()));
-        }
-        Ok(Ap {
-            space: Space::get(Some(space))?,
-            partition: u16::get(Some(partition))?,
-            partitions: u16::get(Some(partitions))?,
-            offset: u32::get(Some(offset))?,
-            dtype: DType::get(Some(dtype))?,
-            dims: steps
-                .into_iter()
-                .zip(counts)
-                .map(|(step, count)| ApDim { step, count })
-                .collect(),
+        parameters(present(attr)?, "isa.ap", |all| {
+            let [space, partition, partitions, offset, dtype, steps, counts] = all else {
+                return Err(format!("{} parameters of `#isa.ap`, expected 7", all.len()));
+            };
+            let (steps, counts) = (Vec::<i32>::get(Some(steps))?, Vec::<u32>::get(Some(counts))?);
+            if steps.len() != counts.len() {
+                return Err(format!("{} steps and {} counts", steps.len(), counts.len()));
+            }
+            Ok(Ap {
+                space: Space::get(Some(space))?,
+                partition: u16::get(Some(partition))?,
+                partitions: u16::get(Some(partitions))?,
+                offset: u32::get(Some(offset))?,
+                dtype: DType::get(Some(dtype))?,
+                dims: steps
+                    .into_iter()
+                    .zip(counts)
+                    .map(|(step, count)| ApDim { step, count })
+                    .collect(),
+            })
         })
     }
 }
@@ -363,16 +334,17 @@ impl Field for ScalarStep<Ap> {
         ))
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
-        let all = parameters(present(attr)?, "isa.step")?;
-        let (op, scalar, reverse) = match all.as_slice() {
-            [op, scalar] => (op, scalar, false),
-            [op, scalar, Attr::String(word)] if word == "reverse" => (op, scalar, true),
-            _ => return Err("expected `#isa.step<op, scalar>`".to_string()),
-        };
-        Ok(ScalarStep {
-            op: AluOp::get(Some(op))?,
-            scalar: Scalar::get(Some(scalar))?,
-            reverse,
+        parameters(present(attr)?, "isa.step", |all| {
+            let (op, scalar, reverse) = match all {
+                [op, scalar] => (op, scalar, false),
+                [op, scalar, Attr::String(word)] if word == "reverse" => (op, scalar, true),
+                _ => return Err("expected `#isa.step<op, scalar>`".to_string()),
+            };
+            Ok(ScalarStep {
+                op: AluOp::get(Some(op))?,
+                scalar: Scalar::get(Some(scalar))?,
+                reverse,
+            })
         })
     }
 }
@@ -383,10 +355,10 @@ impl Field for Reg {
         Some(compound("isa.reg", vec![integer(self.0)]))
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
-        match parameters(present(attr)?, "isa.reg")?.as_slice() {
+        parameters(present(attr)?, "isa.reg", |all| match all {
             [number] => u8::get(Some(number)).map(Reg),
             _ => Err("expected `#isa.reg<number>`".to_string()),
-        }
+        })
     }
 }
 
@@ -411,13 +383,13 @@ impl Field for Wait {
         Some(compound("isa.wait", vec![integer(self.semaphore), integer(self.value)]))
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
-        match parameters(present(attr)?, "isa.wait")?.as_slice() {
+        parameters(present(attr)?, "isa.wait", |all| match all {
             [semaphore, value] => Ok(Wait {
                 semaphore: u16::get(Some(semaphore))?,
                 value: u32::get(Some(value))?,
             }),
             _ => Err("expected `#isa.wait<semaphore, value>`".to_string()),
-        }
+        })
     }
 }
 
@@ -438,21 +410,22 @@ impl Field for Update {
         Some(compound("isa.update", fields.into_iter().flatten().collect()))
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
-        let all = parameters(present(attr)?, "isa.update")?;
-        let [semaphore, Attr::String(kind), value, at] = all.as_slice() else {
-            return Err("expected `#isa.update<semaphore, kind, value, moment>`".to_string());
-        };
-        let value = u32::get(Some(value))?;
-        let kind = match &**kind {
-            "add" => UpdateKind::Add(value),
-            "subtract" => UpdateKind::Subtract(value),
-            "write" => UpdateKind::Write(value),
-            other => return Err(format!("`{other}` is no change of a semaphore")),
-        };
-        Ok(Update {
-            semaphore: u16::get(Some(semaphore))?,
-            kind,
-            at: UpdateAt::get(Some(at))?,
+        parameters(present(attr)?, "isa.update", |all| {
+            let [semaphore, Attr::String(kind), value, at] = all else {
+                return Err("expected `#isa.update<semaphore, kind, value, moment>`".to_string());
+            };
+            let value = u32::get(Some(value))?;
+            let kind = match &**kind {
+                "add" => UpdateKind::Add(value),
+                "subtract" => UpdateKind::Subtract(value),
+                "write" => UpdateKind::Write(value),
+                other => return Err(format!("`{other}` is no change of a semaphore")),
+            };
+            Ok(Update {
+                semaphore: u16::get(Some(semaphore))?,
+                kind,
+                at: UpdateAt::get(Some(at))?,
+            })
         })
     }
 }

@@ -210,45 +210,46 @@ impl<'d> Reader<'d, '_> {
     }
 
     fn element(&self, attr: &Attr) -> Read<DmaElement> {
-        match parameters(attr, "isa.dma")?.as_slice() {
+        parameters(attr, "isa.dma", |all| match all {
             [op, src, dst] => Ok(DmaElement {
                 op: DmaOp::get(Some(op))?,
                 src: self.access(src)?,
                 dst: self.access(dst)?,
             }),
             _ => Err("expected `#isa.dma<op, source, destination>`".to_string()),
-        }
+        })
     }
 
     fn access(&self, attr: &Attr) -> Read<DmaAccess> {
-        let all = parameters(attr, "isa.access")?;
-        let [place, offset, dtype, steps, counts] = all.as_slice() else {
-            return Err(format!("{} parameters of `#isa.access`, expected 5", all.len()));
-        };
-        let space = match place {
-            Attr::String(name) if name == "sbuf" => DmaSpace::Sbuf,
-            Attr::Symbol(path) => match path.as_slice() {
-                [name] => {
-                    let var = self.vars.get(&**name);
-                    DmaSpace::Hbm(*var.ok_or_else(|| format!("variable `{name}` does not exist"))?)
-                }
-                _ => return Err("a nested symbol is no variable".to_string()),
-            },
-            _ => return Err("expected a variable or \"sbuf\"".to_string()),
-        };
-        let (steps, counts) = (Vec::<i64>::get(Some(steps))?, Vec::<u64>::get(Some(counts))?);
-        if steps.len() != counts.len() {
-            return Err(format!("{} steps and {} counts", steps.len(), counts.len()));
-        }
-        Ok(DmaAccess {
-            space,
-            offset: u64::get(Some(offset))?,
-            dtype: crate::dtype::DType::get(Some(dtype))?,
-            dims: steps
-                .into_iter()
-                .zip(counts)
-                .map(|(step, count)| DmaDim { step, count })
-                .collect(),
+        parameters(attr, "isa.access", |all| {
+            let [place, offset, dtype, steps, counts] = all else {
+                return Err(format!("{} parameters of `#isa.access`, expected 5", all.len()));
+            };
+            let space = match place {
+                Attr::String(name) if name == "sbuf" => DmaSpace::Sbuf,
+                Attr::Symbol(path) => match path.as_slice() {
+                    [name] => {
+                        let var = self.vars.get(&**name);
+                        DmaSpace::Hbm(*var.ok_or_else(|| format!("variable `{name}` does not exist"))?)
+                    }
+                    _ => return Err("a nested symbol is no variable".to_string()),
+                },
+                _ => return Err("expected a variable or \"sbuf\"".to_string()),
+            };
+            let (steps, counts) = (Vec::<i64>::get(Some(steps))?, Vec::<u64>::get(Some(counts))?);
+            if steps.len() != counts.len() {
+                return Err(format!("{} steps and {} counts", steps.len(), counts.len()));
+            }
+            Ok(DmaAccess {
+                space,
+                offset: u64::get(Some(offset))?,
+                dtype: crate::dtype::DType::get(Some(dtype))?,
+                dims: steps
+                    .into_iter()
+                    .zip(counts)
+                    .map(|(step, count)| DmaDim { step, count })
+                    .collect(),
+            })
         })
     }
 }
