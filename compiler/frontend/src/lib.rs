@@ -1,1 +1,55 @@
-//! Front ends: everything that becomes ir::hlo.
+//! Front ends: every form a program comes in, to `ir::hlo`.
+//!
+//! [`Frontend::read`] takes the bytes of a file, recognises what they are from their content and returns a verified
+//! module with the place of every operation. [`render`] shows a diagnostic with the offending line.
+
+mod kind;
+mod render;
+
+pub use kind::Kind;
+pub use render::{render, render_all};
+
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::hlo::{self, Module};
+
+/// Reads programs.
+pub struct Frontend;
+
+impl Frontend {
+    /// Reads a program of any supported kind. `name` is the name of the file, for messages.
+    ///
+    /// # Errors
+    /// All that is wrong with the program. A kind that is recognised but not supported is refused by its name.
+    pub fn read(bytes: &[u8], name: &str) -> Result<Module, Vec<Diagnostic>> {
+        match Kind::of(bytes) {
+            Kind::StableHlo => match std::str::from_utf8(bytes) {
+                Ok(text) => hlo::parse::parse(text),
+                Err(error) => Err(vec![not_utf8(bytes, error.valid_up_to(), name)]),
+            },
+            kind => Err(vec![refusal(kind, name)]),
+        }
+    }
+}
+
+fn not_utf8(bytes: &[u8], offset: usize, name: &str) -> Diagnostic {
+    let before = &bytes[..offset];
+    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+    let column = offset - before.iter().rposition(|&b| b == b'\n').map_or(0, |n| n + 1) + 1;
+    Diagnostic::error(Code::Parse, format!("`{name}` is no text: byte {offset} is not UTF-8"))
+        .at_line(line as u32, column as u32)
+        .help("write the file again as MLIR text, or as binary HloModuleProto")
+}
+
+fn refusal(kind: Kind, name: &str) -> Diagnostic {
+    let error = Diagnostic::error(
+        Code::Unsupported,
+        format!("`{name}` is {kind}, which is not supported yet"),
+    );
+    match kind {
+        Kind::Unknown | Kind::Empty => Diagnostic::error(Code::Parse, format!("`{name}` is {kind}")).help(
+            "a model is StableHLO text, XLA HLO text, a serialized HloModuleProto or a StableHLO portable artifact",
+        ),
+        Kind::MlirBytecode => error.help("write StableHLO text: `jax.jit(f).lower(...).as_text()`"),
+        _ => error.help("write StableHLO text: `jax.jit(f).lower(...).as_text(\"stablehlo\")`"),
+    }
+}

@@ -103,7 +103,8 @@ impl<'d, 'a> Reader<'d, 'a> {
             }
         };
         let mut func = Func::new(name);
-        func.public = !matches!(fields.take("sym_visibility"), Some(Attr::String(v)) if v == "private");
+        let visibility = fields.take("sym_visibility");
+        func.public = !matches!(visibility, Some(Attr::String(v)) if v == "private");
         func.loc = self.locations.add(op);
         let Some(Attr::Type(text::Type::Function { inputs, results })) = fields.take("function_type") else {
             self.error(
@@ -116,6 +117,11 @@ impl<'d, 'a> Reader<'d, 'a> {
         let input_attrs = fields.take("arg_attrs");
         let result_attrs = fields.take("res_attrs");
         func.attrs = fields.rest();
+        if let (Some(visibility), true) = (visibility, func.public) {
+            // Functions are public by default; that it was written is kept for the printer.
+            func.attrs
+                .insert("sym_visibility".to_string(), attributes::convert(visibility));
+        }
         let [Region { blocks }] = &op.regions[..] else {
             self.error(op, Code::Verify, format!("function `{}` needs one region", func.name));
             return None;

@@ -184,11 +184,13 @@ impl<'m> Printer<'m> {
             op.set("res_attrs", dictionaries(results));
         }
         op.set("sym_name", Attr::String(func.name.as_str().into()));
-        op.set(
-            "sym_visibility",
-            Attr::String(if func.public { "public" } else { "private" }.into()),
-        );
         op.attributes = attributes::dictionary(&func.attrs);
+        op.attributes.retain(|item| item.name != "sym_visibility");
+        match func.attrs.get("sym_visibility") {
+            _ if !func.public => op.set("sym_visibility", Attr::String("private".into())),
+            Some(visibility) => op.set("sym_visibility", attributes::convert(visibility)),
+            None => {}
+        }
         op.location = self.location(func.loc);
         let region = self.region(func, body, &names, "func.return");
         op.regions.push(region);
@@ -234,11 +236,14 @@ impl<'m> Printer<'m> {
             name,
             ..Operation::new("")
         };
-        if let Some(&first) = op.results.first() {
-            out.results.push(ResultGroup {
-                name: names.name(first).to_string().into(),
-                count: op.results.len() as u32,
-            });
+        for &result in &op.results {
+            match out.results.last_mut() {
+                Some(group) if names.number(result) > 0 => group.count += 1,
+                _ => out.results.push(ResultGroup {
+                    name: names.name(result).to_string().into(),
+                    count: 1,
+                }),
+            }
         }
         out.operands = op.operands.iter().map(|&v| operand(names, v)).collect();
         out.operand_types = op.operands.iter().map(|&v| value_type(func.ty(v))).collect();

@@ -76,16 +76,21 @@ impl Names {
             for &id in &region.ops {
                 let op = func.op(id);
                 let Some(&first) = op.results.first() else { continue };
-                let name = match (&op.kind, func.ty(first)) {
-                    (OpKind::Constant(_), Type::Tensor(ty)) if ty.dtype.is_float() || ty.dtype.is_complex() => {
-                        unique("cst", &mut counters)
-                    }
-                    (OpKind::Constant(_), _) => unique("c", &mut counters),
-                    _ => {
-                        counters.value += 1;
-                        (counters.value - 1).to_string()
-                    }
+                let own: &[&str] = match (&op.kind, func.ty(first)) {
+                    (OpKind::Constant(_), Type::Tensor(ty)) if ty.dtype.is_float() || ty.dtype.is_complex() => &["cst"],
+                    (OpKind::Constant(_), _) => &["c"],
+                    (OpKind::TopK(_), _) => &["values", "indices"],
+                    (OpKind::RngBitGenerator(_), _) => &["output_state", "output"],
+                    _ => &[],
                 };
+                if own.len() == op.results.len() {
+                    for (base, &result) in own.iter().zip(&op.results) {
+                        names.names[result.index()].0 = unique(base, &mut counters);
+                    }
+                    continue;
+                }
+                let name = counters.value.to_string();
+                counters.value += 1;
                 for (number, &result) in op.results.iter().enumerate() {
                     names.names[result.index()] = (name.clone(), number as u32);
                 }

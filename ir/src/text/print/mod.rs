@@ -7,6 +7,8 @@ mod float;
 pub use attributes::{print_attribute, print_type};
 pub use float::format_float;
 
+use std::collections::HashSet;
+
 use super::custom::format::format;
 use super::tree::*;
 
@@ -27,6 +29,7 @@ pub fn print(document: &Document, options: PrintOptions) -> String {
         options,
         indent: 0,
         in_function: false,
+        groups: HashSet::new(),
     };
     printer.location_aliases();
     for operation in &document.operations {
@@ -49,6 +52,8 @@ pub(super) struct Printer<'p, 'a> {
     indent: usize,
     /// Whether the operation stands directly in a function, where `func.` may be left out.
     in_function: bool,
+    /// Names that stand for several results, whose first is `%name#0`.
+    groups: HashSet<String>,
 }
 
 impl<'a> Printer<'_, 'a> {
@@ -199,6 +204,13 @@ impl<'a> Printer<'_, 'a> {
             self.generic(op);
         }
         self.in_function = in_function;
+        for group in &op.results {
+            if group.count != 1 {
+                self.groups.insert(group.name.to_string());
+            } else if !self.groups.is_empty() {
+                self.groups.remove(&*group.name);
+            }
+        }
         self.trailing_location(op.location);
     }
 
@@ -265,7 +277,7 @@ impl<'a> Printer<'_, 'a> {
     pub(super) fn operand(&mut self, value: &ValueUse<'a>) {
         self.put("%");
         self.put(&value.name);
-        if value.number != 0 {
+        if value.number != 0 || (!self.groups.is_empty() && self.groups.contains(&*value.name)) {
             self.put(&format!("#{}", value.number));
         }
     }
