@@ -10,10 +10,11 @@
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{OpId, OpKind, ValueId};
+use ferrite_ir::hlo::{Convolution, OpId, OpKind, ValueId};
 use ferrite_ir::tile::{Inst, OpKind as TileKind, Space, View};
 
 use super::block::{BlockKey, Blocks, Form, part, sub_columns};
+use super::fuse::features_last;
 use super::view::{StridedView, ViewDim, ViewDims, merged, row_boxes};
 use super::{Lower, device_dtype};
 
@@ -77,45 +78,20 @@ impl Lower<'_> {
                 )
             }
             OpKind::Convolution(conv) => {
-                let d = &conv.dims;
-                let plain = conv.padding.iter().all(|&p| p == (0, 0))
-                    && conv.lhs_dilation.iter().all(|&x| x == 1)
-                    && !conv.window_reversal.iter().any(|&r| r)
-                    && conv.batch_group_count == 1
-                    && conv.feature_group_count == 1;
-                if !plain {
-                    return Err(
-                        Diagnostic::bug("a convolution reached the lowering before it was legalized")
-                            .at(self.program.locs.get(node.loc)),
-                    );
-                }
                 let out = self.func.tensor(self.func.result(op)).shape.clone();
+                if !is_plain(conv, &out) {
+                    return Err(Diagnostic::bug("a convolution reached the lowering before it was legalized")
+                        .at(self.program.locs.get(node.loc)));
+                }
                 let (l, r) = (self.view_of(x)?, self.view_of(w)?);
-                let image = |v: &StridedView| {
-                    let mut free = pick(v, &[d.input_batch]);
-                    let mut window = ViewDims::new();
-                    for (s, &dim) in d.input_spatial.iter().enumerate() {
-                        let stride = v.dims[dim as usize].stride;
-                        let size = out[d.output_spatial[s] as usize];
-                        free.push(ViewDim {
-                            extent: size,
-                            stride: stride * conv.window_strides[s],
-                        });
-                        let taps = r.dims[d.kernel_spatial[s] as usize].extent;
-                        window.push(ViewDim {
-                            extent: taps,
-                            stride: stride * conv.rhs_dilation[s],
-                        });
-                    }
-                    window.push(v.dims[d.input_feature as usize]);
-                    (ViewDims::new(), free, window)
-                };
-                let kernel = |v: &StridedView| {
-                    let mut window = pick(v, &d.kernel_spatial);
-                    window.push(v.dims[d.kernel_input_feature as usize]);
-                    (ViewDims::new(), pick(v, &[d.kernel_output_feature]), window)
-                };
-                (self.operand(x, l, image)?, self.operand(w, r.clone(), kernel)?)
+                let kernel_shape = r.shape();
+                let image = |v: &StridedView| image_dims(conv, v, &kernel_shape, &out);
+                let kernel = |v: &StridedView| kernel_dims(conv, v, out[conv.dims.output_batch as usize]);
+                if features_last(conv) {
+                    (self.operand(x, l, image)?, self.operand(w, r, kernel)?)
+                } else {
+                    (self.operand(w, r, kernel)?, self.operand(x, l, image)?)
+                }
             }
             other => return Err(Diagnostic::bug(format!("`{}` is no contraction", other.mnemonic()))),
         };
@@ -291,6 +267,60 @@ impl Lower<'_> {
             fetched.view
         })
     }
+}
+
+/// Whether a convolution is in the form that the lowering takes.
+fn is_plain(conv: &Convolution, out: &[i64]) -> bool {
+    let ordered = conv.dims.output_batch == 0 && conv.dims.output_spatial.windows(2).all(|w| w[0] + 1 == w[1]);
+    let last = conv.dims.output_feature as usize == out.len() - 1;
+    let place = if features_last(conv) { last && conv.feature_group_count == 1 } else { conv.dims.output_feature == 1 };
+    ordered
+        && place
+        && conv.padding.iter().all(|&p| p == (0, 0))
+        && conv.lhs_dilation.iter().all(|&x| x == 1)
+        && !conv.window_reversal.iter().any(|&r| r)
+        && conv.batch_group_count == 1
+}
+
+/// Batching, free and contracting dimensions of the image of a convolution: its overlapping windows.
+fn image_dims(conv: &Convolution, v: &StridedView, kernel: &[i64], out: &[i64]) -> (ViewDims, ViewDims, ViewDims) {
+    let d = &conv.dims;
+    let (mut pixels, mut window) = (ViewDims::new(), ViewDims::new());
+    for (s, &dim) in d.input_spatial.iter().enumerate() {
+        let stride = v.dims[dim as usize].stride;
+        let size = out[d.output_spatial[s] as usize];
+        pixels.push(ViewDim { extent: size, stride: stride * conv.window_strides[s] });
+        let taps = kernel[d.kernel_spatial[s] as usize];
+        window.push(ViewDim { extent: taps, stride: stride * conv.rhs_dilation[s] });
+    }
+    let (batch, features) = (v.dims[d.input_batch as usize], v.dims[d.input_feature as usize]);
+    let group = features.extent / conv.feature_group_count;
+    window.push(ViewDim { extent: group, stride: features.stride });
+    if features_last(conv) {
+        let free = std::iter::once(batch).chain(pixels).collect();
+        (ViewDims::new(), free, window)
+    } else {
+        let groups = ViewDim { extent: conv.feature_group_count, stride: features.stride * group };
+        (ViewDims::from_slice(&[batch, groups]), pixels, window)
+    }
+}
+
+/// Batching, free and contracting dimensions of the kernel of a convolution, which every batch reads.
+fn kernel_dims(conv: &Convolution, v: &StridedView, batch: i64) -> (ViewDims, ViewDims, ViewDims) {
+    let d = &conv.dims;
+    let mut window = pick(v, &d.kernel_spatial);
+    window.push(v.dims[d.kernel_input_feature as usize]);
+    let features = v.dims[d.kernel_output_feature as usize];
+    if features_last(conv) {
+        return (ViewDims::new(), ViewDims::from_slice(&[features]), window);
+    }
+    let group = features.extent / conv.feature_group_count;
+    let batching = [
+        ViewDim { extent: batch, stride: 0 },
+        ViewDim { extent: conv.feature_group_count, stride: features.stride * group },
+    ];
+    let free = ViewDim { extent: group, stride: features.stride };
+    (ViewDims::from_slice(&batching), ViewDims::from_slice(&[free]), window)
 }
 
 fn innermost_stride(dims: &[ViewDim]) -> i64 {

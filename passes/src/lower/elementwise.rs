@@ -354,10 +354,142 @@ impl Lower<'_> {
                 let (yes, no) = if op == BinaryOp::Maximum { (a, b) } else { (b, a) };
                 self.select_into(dst, &greater, yes, no, e);
             }
+            BinaryOp::Divide | BinaryOp::Remainder => self.divide_ints(op == BinaryOp::Remainder, dst, a, b, e)?,
+            BinaryOp::ShiftRightArithmetic => {
+                // Negative numbers are shifted as their complement; by at most the width less one.
+                let by = match b {
+                    Arg::Integer(by) if (0..dtype.bits() as i64).contains(by) => b.clone(),
+                    Arg::Integer(_) => Arg::Integer(dtype.bits() as i64 - 1),
+                    _ => {
+                        let most = self.sbuf(e, DType::U32, "amount");
+                        self.int_binary(BinaryOp::Minimum, &most, b, &Arg::Integer(dtype.bits() as i64 - 1), e)?;
+                        Self::tile(View { dtype, ..most }, e)
+                    }
+                };
+                if !is_wide_int(dtype) {
+                    return self.unsupported(format!("shifts of `{dtype}` have no lowering yet"));
+                }
+                let sign = self.sign_mask(a, e);
+                let flipped = self.sbuf(e, dtype, "flipped");
+                self.bits(&flipped, a, &sign, AluOp::BitwiseXor, e);
+                let shifted = self.sbuf(e, dtype, "shifted");
+                self.bits(&shifted, &Self::tile(flipped, e), &by, AluOp::ShiftRight, e);
+                self.bits(dst, &Self::tile(shifted, e), &sign, AluOp::BitwiseXor, e);
+            }
             other => {
                 return self.unsupported(format!("`{}` of `{dtype}` has no lowering yet", other.mnemonic()));
             }
         }
+        Ok(())
+    }
+
+    /// All ones where a 32-bit integer is negative, else 0.
+    fn sign_mask(&mut self, x: &Arg, e: Extent) -> Arg {
+        let top = self.sbuf(e, DType::I32, "top");
+        self.bits(&top, x, &Arg::Integer(31), AluOp::ShiftRight, e);
+        let mask = self.sbuf(e, DType::I32, "sign");
+        let zero = self.tensor(&Arg::Integer(0), e, DType::I32);
+        self.inst(Inst::TensorTensor { dst: mask.clone(), a: zero, b: top, op: AluOp::Subtract });
+        Self::tile(mask, e)
+    }
+
+    /// `op` on 32-bit integers where it is exact (GpSimd).
+    fn exact(&mut self, op: AluOp, dtype: DType, a: &Arg, b: &Arg, e: Extent) -> Arg {
+        let dst = self.sbuf(e, dtype, "int");
+        let (a, b) = (self.tensor_as(a, e, dtype), self.tensor_as(b, e, dtype));
+        self.inst(Inst::TensorTensor { dst: dst.clone(), a, b, op });
+        Self::tile(dst, e)
+    }
+
+    /// Truncating division and remainder. Magnitudes are divided by approximate quotients in fp32 that are never too
+    /// large, three times, which leaves less than three divisors; then two exact steps finish. Division by zero gives
+    /// all ones and the dividend, as XLA defines it.
+    fn divide_ints(&mut self, remainder: bool, dst: &View, a: &Arg, b: &Arg, e: Extent) -> Result<()> {
+        let dtype = dst.dtype;
+        if !is_wide_int(dtype) {
+            let wide = self.sbuf(e, DType::I32, "wide");
+            let (a, b) = (self.tensor_as(a, e, DType::I32), self.tensor_as(b, e, DType::I32));
+            self.divide_ints(remainder, &wide, &Self::tile(a, e), &Self::tile(b, e), e)?;
+            self.wrap(dst, wide, e);
+            return Ok(());
+        }
+        let signed = dtype == DType::I32;
+        let word = DType::U32;
+        let magnitude = |this: &mut Self, x: &Arg| -> (Arg, Option<Arg>) {
+            let x = Self::tile(this.tensor_as(x, e, dtype), e);
+            if !signed {
+                return (x, None);
+            }
+            let sign = this.sign_mask(&x, e);
+            let flipped = this.sbuf(e, DType::I32, "flipped");
+            this.bits(&flipped, &x, &sign, AluOp::BitwiseXor, e);
+            (this.exact(AluOp::Subtract, DType::I32, &Self::tile(flipped, e), &sign, e), Some(sign))
+        };
+        let ((n, sign_n), (d, sign_d)) = (magnitude(self, a), magnitude(self, b));
+        let divisor = self.tensor_as(&d, e, word);
+        let reciprocal = self.sbuf(e, DType::F32, "reciprocal");
+        let float = self.sbuf(e, DType::F32, "float");
+        self.inst(Inst::TensorCopy { dst: float.clone(), src: divisor });
+        self.inst(Inst::Reciprocal { dst: reciprocal.clone(), src: float });
+        let mut rest = n;
+        let mut quotient: Option<Arg> = None;
+        for _ in 0..3 {
+            let from = self.tensor_as(&rest, e, word);
+            let float = self.sbuf(e, DType::F32, "float");
+            self.inst(Inst::TensorCopy { dst: float.clone(), src: from });
+            // A little less than the quotient, so that rounding on the way cannot make it too large.
+            let less = self.sbuf(e, DType::F32, "less");
+            self.inst(Inst::ScalarTensorTensor {
+                dst: less.clone(),
+                src: float,
+                first: ScalarStep::imm(AluOp::Multiply, 1.0 - 2f32.powi(-20)),
+                b: reciprocal.clone(),
+                op1: AluOp::Multiply,
+                reverse1: false,
+            });
+            let down = self.two_step(DType::F32, &Self::tile(less, e), (AluOp::Subtract, 0.5), (AluOp::Max, 0.0), e);
+            let step = self.sbuf(e, word, "step");
+            let src = self.tensor(&down, e, DType::F32);
+            self.inst(Inst::TensorCopy { dst: step.clone(), src });
+            let step = Self::tile(step, e);
+            let product = self.exact(AluOp::Multiply, word, &step, &d, e);
+            rest = self.exact(AluOp::Subtract, word, &rest, &product, e);
+            quotient = Some(match quotient {
+                None => step,
+                Some(q) => self.exact(AluOp::Add, word, &q, &step, e),
+            });
+        }
+        let mut quotient = quotient.unwrap_or(Arg::Integer(0));
+        for _ in 0..3 {
+            let more = self.compare_ints(ComparisonDirection::Ge, word, &rest, &d, e);
+            let one = self.sbuf(e, word, "one");
+            let src = self.tensor(&more, e, DType::U8);
+            self.inst(Inst::TensorCopy { dst: one.clone(), src });
+            let one = Self::tile(one, e);
+            let taken = self.exact(AluOp::Multiply, word, &one, &d, e);
+            rest = self.exact(AluOp::Subtract, word, &rest, &taken, e);
+            quotient = self.exact(AluOp::Add, word, &quotient, &one, e);
+        }
+        // Signs: the remainder has the dividend's, the quotient the product of both.
+        let sign = match (remainder, sign_n, sign_d) {
+            (true, sign, _) => sign,
+            (false, Some(n), Some(d)) => {
+                let both = self.sbuf(e, DType::I32, "sign");
+                self.bits(&both, &n, &d, AluOp::BitwiseXor, e);
+                Some(Self::tile(both, e))
+            }
+            _ => None,
+        };
+        let mut result = if remainder { rest } else { quotient };
+        if let Some(sign) = sign {
+            let flipped = self.sbuf(e, DType::I32, "flipped");
+            self.bits(&flipped, &result, &sign, AluOp::BitwiseXor, e);
+            result = self.exact(AluOp::Subtract, DType::I32, &Self::tile(flipped, e), &sign, e);
+        }
+        let by_zero = self.compare_ints(ComparisonDirection::Eq, dtype, b, &Arg::Integer(0), e);
+        let otherwise = if remainder { a.clone() } else { Arg::Integer(-1) };
+        let plain = Self::tile(self.tensor_as(&result, e, dtype), e);
+        self.select_into(dst, &by_zero, &otherwise, &plain, e);
         Ok(())
     }
 

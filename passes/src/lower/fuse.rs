@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{BinaryOp, Func, OpId, OpKind, ValueId};
+use ferrite_ir::hlo::{BinaryOp, Convolution, Func, OpId, OpKind, ValueId};
 
 /// What an element of a cluster's value stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -190,6 +190,24 @@ pub fn reducer(func: &Func, op: OpId) -> Option<BinaryOp> {
         .then_some(binary)
 }
 
+/// Whether a convolution's result has its features innermost. Otherwise they follow the batch (the legal orders).
+pub fn features_last(conv: &Convolution) -> bool {
+    conv.dims.output_feature > conv.dims.output_batch + 1
+}
+
+/// A convolution as batches of rows and columns in the row-major order of its result: pixels by features where features
+/// are innermost, features of a group by pixels where they follow the batch.
+pub fn convolution_rows(conv: &Convolution, result: &[i64]) -> (i64, i64, i64) {
+    let features = result[conv.dims.output_feature as usize];
+    let batch = result[conv.dims.output_batch as usize];
+    let pixels: i64 = conv.dims.output_spatial.iter().map(|&d| result[d as usize]).product();
+    if features_last(conv) {
+        (1, batch * pixels, features)
+    } else {
+        (batch * conv.feature_group_count, features / conv.feature_group_count, pixels)
+    }
+}
+
 /// Product of the trailing dimensions that a reduction removes, if it removes only such.
 fn trailing_reduction(shape: &[i64], dimensions: &[i64]) -> Option<i64> {
     let first = shape.len() - dimensions.len();
@@ -282,15 +300,9 @@ impl Planner<'_> {
             let n = size(&rhs.shape, &dot.dims.rhs_free(rhs.rank()));
             self.start_contraction(op, batch, m, n);
         } else if let OpKind::Convolution(conv) = kind {
-            // Output rows are batch and pixels, columns the features of one group: see `contraction`.
             let result = self.func.tensor(self.func.result(op));
-            let features = result.shape[conv.dims.output_feature as usize];
-            let channels_last = conv.dims.output_feature as usize == result.rank() - 1;
-            if channels_last && conv.feature_group_count == 1 {
-                self.start_contraction(op, 1, result.element_count() as i64 / features.max(1), features);
-            } else {
-                self.add_move(op);
-            }
+            let (batch, m, n) = convolution_rows(conv, &result.shape);
+            self.start_contraction(op, batch, m, n);
         } else {
             self.add_move(op);
         }

@@ -19,6 +19,14 @@ impl Lower<'_> {
         self.loc = self.op_loc(op);
         let node = self.func.op(op).clone();
         match &node.kind {
+            OpKind::OptimizationBarrier => {
+                // Order is program order here: every value passes through.
+                for (&operand, &result) in node.operands.iter().zip(&node.results) {
+                    let view = self.view_of(operand)?;
+                    self.views[result.index()] = Some(view);
+                }
+                Ok(())
+            }
             OpKind::Concatenate(c) => {
                 let result = self.new_result(op, 0)?;
                 let mut start = 0;
