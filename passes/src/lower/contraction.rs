@@ -80,8 +80,10 @@ impl Lower<'_> {
             OpKind::Convolution(conv) => {
                 let out = self.func.tensor(self.func.result(op)).shape.clone();
                 if !is_plain(conv, &out) {
-                    return Err(Diagnostic::bug("a convolution reached the lowering before it was legalized")
-                        .at(self.program.locs.get(node.loc)));
+                    return Err(
+                        Diagnostic::bug("a convolution reached the lowering before it was legalized")
+                            .at(self.program.locs.get(node.loc)),
+                    );
                 }
                 let (l, r) = (self.view_of(x)?, self.view_of(w)?);
                 let kernel_shape = r.shape();
@@ -273,7 +275,11 @@ impl Lower<'_> {
 fn is_plain(conv: &Convolution, out: &[i64]) -> bool {
     let ordered = conv.dims.output_batch == 0 && conv.dims.output_spatial.windows(2).all(|w| w[0] + 1 == w[1]);
     let last = conv.dims.output_feature as usize == out.len() - 1;
-    let place = if features_last(conv) { last && conv.feature_group_count == 1 } else { conv.dims.output_feature == 1 };
+    let place = if features_last(conv) {
+        last && conv.feature_group_count == 1
+    } else {
+        conv.dims.output_feature == 1
+    };
     ordered
         && place
         && conv.padding.iter().all(|&p| p == (0, 0))
@@ -289,18 +295,30 @@ fn image_dims(conv: &Convolution, v: &StridedView, kernel: &[i64], out: &[i64]) 
     for (s, &dim) in d.input_spatial.iter().enumerate() {
         let stride = v.dims[dim as usize].stride;
         let size = out[d.output_spatial[s] as usize];
-        pixels.push(ViewDim { extent: size, stride: stride * conv.window_strides[s] });
+        pixels.push(ViewDim {
+            extent: size,
+            stride: stride * conv.window_strides[s],
+        });
         let taps = kernel[d.kernel_spatial[s] as usize];
-        window.push(ViewDim { extent: taps, stride: stride * conv.rhs_dilation[s] });
+        window.push(ViewDim {
+            extent: taps,
+            stride: stride * conv.rhs_dilation[s],
+        });
     }
     let (batch, features) = (v.dims[d.input_batch as usize], v.dims[d.input_feature as usize]);
     let group = features.extent / conv.feature_group_count;
-    window.push(ViewDim { extent: group, stride: features.stride });
+    window.push(ViewDim {
+        extent: group,
+        stride: features.stride,
+    });
     if features_last(conv) {
         let free = std::iter::once(batch).chain(pixels).collect();
         (ViewDims::new(), free, window)
     } else {
-        let groups = ViewDim { extent: conv.feature_group_count, stride: features.stride * group };
+        let groups = ViewDim {
+            extent: conv.feature_group_count,
+            stride: features.stride * group,
+        };
         (ViewDims::from_slice(&[batch, groups]), pixels, window)
     }
 }
@@ -316,10 +334,19 @@ fn kernel_dims(conv: &Convolution, v: &StridedView, batch: i64) -> (ViewDims, Vi
     }
     let group = features.extent / conv.feature_group_count;
     let batching = [
-        ViewDim { extent: batch, stride: 0 },
-        ViewDim { extent: conv.feature_group_count, stride: features.stride * group },
+        ViewDim {
+            extent: batch,
+            stride: 0,
+        },
+        ViewDim {
+            extent: conv.feature_group_count,
+            stride: features.stride * group,
+        },
     ];
-    let free = ViewDim { extent: group, stride: features.stride };
+    let free = ViewDim {
+        extent: group,
+        stride: features.stride,
+    };
     (ViewDims::from_slice(&batching), ViewDims::from_slice(&[free]), window)
 }
 

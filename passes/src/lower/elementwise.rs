@@ -389,7 +389,12 @@ impl Lower<'_> {
         self.bits(&top, x, &Arg::Integer(31), AluOp::ShiftRight, e);
         let mask = self.sbuf(e, DType::I32, "sign");
         let zero = self.tensor(&Arg::Integer(0), e, DType::I32);
-        self.inst(Inst::TensorTensor { dst: mask.clone(), a: zero, b: top, op: AluOp::Subtract });
+        self.inst(Inst::TensorTensor {
+            dst: mask.clone(),
+            a: zero,
+            b: top,
+            op: AluOp::Subtract,
+        });
         Self::tile(mask, e)
     }
 
@@ -397,7 +402,12 @@ impl Lower<'_> {
     fn exact(&mut self, op: AluOp, dtype: DType, a: &Arg, b: &Arg, e: Extent) -> Arg {
         let dst = self.sbuf(e, dtype, "int");
         let (a, b) = (self.tensor_as(a, e, dtype), self.tensor_as(b, e, dtype));
-        self.inst(Inst::TensorTensor { dst: dst.clone(), a, b, op });
+        self.inst(Inst::TensorTensor {
+            dst: dst.clone(),
+            a,
+            b,
+            op,
+        });
         Self::tile(dst, e)
     }
 
@@ -423,20 +433,32 @@ impl Lower<'_> {
             let sign = this.sign_mask(&x, e);
             let flipped = this.sbuf(e, DType::I32, "flipped");
             this.bits(&flipped, &x, &sign, AluOp::BitwiseXor, e);
-            (this.exact(AluOp::Subtract, DType::I32, &Self::tile(flipped, e), &sign, e), Some(sign))
+            (
+                this.exact(AluOp::Subtract, DType::I32, &Self::tile(flipped, e), &sign, e),
+                Some(sign),
+            )
         };
         let ((n, sign_n), (d, sign_d)) = (magnitude(self, a), magnitude(self, b));
         let divisor = self.tensor_as(&d, e, word);
         let reciprocal = self.sbuf(e, DType::F32, "reciprocal");
         let float = self.sbuf(e, DType::F32, "float");
-        self.inst(Inst::TensorCopy { dst: float.clone(), src: divisor });
-        self.inst(Inst::Reciprocal { dst: reciprocal.clone(), src: float });
+        self.inst(Inst::TensorCopy {
+            dst: float.clone(),
+            src: divisor,
+        });
+        self.inst(Inst::Reciprocal {
+            dst: reciprocal.clone(),
+            src: float,
+        });
         let mut rest = n;
         let mut quotient: Option<Arg> = None;
         for _ in 0..3 {
             let from = self.tensor_as(&rest, e, word);
             let float = self.sbuf(e, DType::F32, "float");
-            self.inst(Inst::TensorCopy { dst: float.clone(), src: from });
+            self.inst(Inst::TensorCopy {
+                dst: float.clone(),
+                src: from,
+            });
             // A little less than the quotient, so that rounding on the way cannot make it too large.
             let less = self.sbuf(e, DType::F32, "less");
             self.inst(Inst::ScalarTensorTensor {
@@ -447,7 +469,13 @@ impl Lower<'_> {
                 op1: AluOp::Multiply,
                 reverse1: false,
             });
-            let down = self.two_step(DType::F32, &Self::tile(less, e), (AluOp::Subtract, 0.5), (AluOp::Max, 0.0), e);
+            let down = self.two_step(
+                DType::F32,
+                &Self::tile(less, e),
+                (AluOp::Subtract, 0.5),
+                (AluOp::Max, 0.0),
+                e,
+            );
             let step = self.sbuf(e, word, "step");
             let src = self.tensor(&down, e, DType::F32);
             self.inst(Inst::TensorCopy { dst: step.clone(), src });

@@ -204,7 +204,11 @@ pub fn convolution_rows(conv: &Convolution, result: &[i64]) -> (i64, i64, i64) {
     if features_last(conv) {
         (1, batch * pixels, features)
     } else {
-        (batch * conv.feature_group_count, features / conv.feature_group_count, pixels)
+        (
+            batch * conv.feature_group_count,
+            features / conv.feature_group_count,
+            pixels,
+        )
     }
 }
 

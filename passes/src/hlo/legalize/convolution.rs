@@ -49,11 +49,32 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     if let Some(dot) = state.as_dot(b, &result)? {
         return Ok(Some(vec![dot]));
     }
+    let order = output_order(&state.conv, result.rank());
+    if order.iter().enumerate().any(|(i, &d)| i as i64 != d) {
+        return Ok(Some(vec![state.reordered(b, &result, &order)?]));
+    }
     if state.conv == original {
         return Ok(None);
     }
     let kind = OpKind::Convolution(state.conv);
     Ok(Some(vec![b.op1_as(kind, &[state.lhs, state.rhs], result)?]))
+}
+
+/// The result's dimensions in an order that the PE array can produce: batch, pixels, features; or batch, features,
+/// pixels, which groups need.
+fn output_order(conv: &Convolution, rank: usize) -> Dims {
+    let d = &conv.dims;
+    let last = d.output_feature as usize == rank - 1 && conv.feature_group_count == 1;
+    let mut order = Dims::new();
+    order.push(d.output_batch);
+    if !last {
+        order.push(d.output_feature);
+    }
+    order.extend(d.output_spatial.iter().copied());
+    if last {
+        order.push(d.output_feature);
+    }
+    order
 }
 
 /// A convolution on its way.
@@ -65,6 +86,20 @@ struct State {
 
 impl State {
     /// Makes padding and input dilation explicit.
+    /// The convolution with its result's dimensions in `order`, transposed back.
+    fn reordered(mut self, b: &mut Builder<'_>, result: &TensorType, order: &Dims) -> Step {
+        let place = |d: i64| order.iter().position(|&o| o == d).unwrap_or(0) as i64;
+        let d = &mut self.conv.dims;
+        d.output_batch = place(d.output_batch);
+        d.output_feature = place(d.output_feature);
+        d.output_spatial.iter_mut().for_each(|s| *s = place(*s));
+        let ty = result.with_shape(order.iter().map(|&d| result.shape[d as usize]));
+        let kind = OpKind::Convolution(self.conv);
+        let value = b.op1_as(kind, &[self.lhs, self.rhs], ty)?;
+        let back: Dims = (0..order.len() as i64).map(place).collect();
+        Ok(b.transpose(value, &back)?)
+    }
+
     fn pad_input(&mut self, b: &mut Builder<'_>) -> Step<()> {
         let c = &mut self.conv;
         if c.padding.iter().all(|&p| p == (0, 0)) && c.lhs_dilation.iter().all(|&d| d == 1) {
