@@ -244,14 +244,12 @@ impl Lower<'_> {
         let total: i64 = b.cols.iter().map(|d| d.extent).product();
         if c.1 < total && total <= self.wide_columns(dtype) {
             let all = self.fetch(b, r, (0, total), dtype)?;
-            return Ok(if all.row {
-                all
-            } else {
-                Fetched {
-                    view: sub_columns(&all.view, c.0, c.1)?,
-                    row: c.1 == 1,
-                }
-            });
+            if all.row {
+                return Ok(all);
+            }
+            if let Some(view) = sub_columns(&all.view, c.0, c.1) {
+                return Ok(Fetched { view, row: c.1 == 1 });
+            }
         }
         let rows = row_boxes(&b.rows, r.0, r.1);
         let cols = row_boxes(&b.cols, c.0, c.1);
@@ -394,7 +392,8 @@ impl Lower<'_> {
             return Ok(view);
         }
         let p = self.machine.limits.partitions as i64;
-        let view = if matches!(dtype, DType::F32 | DType::BF16 | DType::F16) && cn >= 16 {
+        let in_order = cols.iter().all(|c| merged(&c.dims).len() <= 1);
+        let view = if matches!(dtype, DType::F32 | DType::BF16 | DType::F16) && cn >= 16 && in_order {
             let line = self.load(storage, row, 1, cols, cn, dtype)?;
             let ones = self.ones(dtype)?;
             let tile = self.new_tile(Space::Sbuf, p, cn, dtype, "repeat");
@@ -402,7 +401,8 @@ impl Lower<'_> {
             for c0 in (0..cn).step_by(bank as usize) {
                 let n = bank.min(cn - c0);
                 let psum = self.new_tile(Space::Psum, p, n, DType::F32, "repeat");
-                let moving = sub_columns(&line, c0, n)?;
+                let moving =
+                    sub_columns(&line, c0, n).ok_or_else(|| Diagnostic::bug("a row is not one run of elements"))?;
                 self.emit(OpKind::Matmul {
                     dst: psum.clone(),
                     stationary: View {
@@ -528,7 +528,8 @@ fn one_bits(dtype: DType) -> u32 {
 }
 
 /// Columns `c0..c0 + cn` of a loaded tile whose elements may lie in another order than they are read.
-pub(super) fn sub_columns(view: &View, c0: i64, cn: i64) -> Result<View> {
+/// `None` if one access pattern cannot name them.
+pub(super) fn sub_columns(view: &View, c0: i64, cn: i64) -> Option<View> {
     let dims: ViewDims = view
         .dims
         .iter()
@@ -538,10 +539,8 @@ pub(super) fn sub_columns(view: &View, c0: i64, cn: i64) -> Result<View> {
         })
         .collect();
     let boxes = row_boxes(&dims, c0, cn);
-    let [only] = &boxes[..] else {
-        return Err(Diagnostic::bug("a column range of a tile is not one access pattern"));
-    };
-    Ok(View {
+    let [only] = &boxes[..] else { return None };
+    Some(View {
         offset: view.offset + (only.offset as usize * view.dtype.bytes()) as u32,
         dims: only
             .dims

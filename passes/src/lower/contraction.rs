@@ -191,8 +191,7 @@ impl Lower<'_> {
             rows: operand.contracting.clone(),
             cols,
         };
-        let fetched = self.fetch_tile(&blocks, k, panel, operand.dtype)?;
-        sub_columns(&fetched, first - panel.0, f.1)
+        self.fetch_columns(&blocks, k, panel, (first, f.1), operand.dtype)
     }
 
     /// Loads rows of the free dimension and transposes them on the PE array.
@@ -240,8 +239,7 @@ impl Lower<'_> {
             let psum = self.new_tile(Space::Psum, k.1, in_bank, DType::F32, "transpose");
             for f0 in (0..in_bank).step_by(square as usize) {
                 let n = square.min(in_bank - f0);
-                let rows = self.fetch_tile(&blocks, (f.0 + bank0 + f0, n), panel, source_dtype)?;
-                let data = sub_columns(&rows, at + k.0 - panel.0, k.1)?;
+                let data = self.fetch_columns(&blocks, (f.0 + bank0 + f0, n), panel, (at + k.0, k.1), source_dtype)?;
                 self.emit(TileKind::Matmul {
                     dst: part(&psum, 0, k.1, f0, n),
                     stationary: data,
@@ -258,6 +256,23 @@ impl Lower<'_> {
         let bytes = self.program.tile(tile.tile).bytes as usize;
         self.cache.insert(key, tile.clone(), bytes);
         Ok(tile)
+    }
+
+    /// Columns `c` of a block, out of the wider `panel` where that serves others too.
+    fn fetch_columns(
+        &mut self,
+        blocks: &Blocks,
+        r: (i64, i64),
+        panel: (i64, i64),
+        c: (i64, i64),
+        dtype: DType,
+    ) -> Result<View> {
+        let wide = self.fetch_tile(blocks, r, panel, dtype)?;
+        match sub_columns(&wide, c.0 - panel.0, c.1) {
+            Some(view) => Ok(view),
+            // The panel lies in another order than it is read: this part alone can be loaded in order.
+            None => self.fetch_tile(blocks, r, c, dtype),
+        }
     }
 
     /// A block as a tile of its own width, whatever repeats in it.
