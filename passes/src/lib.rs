@@ -8,3 +8,4 @@ pub mod lower;
 pub mod options;
 pub mod pass;
 pub mod registry;
+pub mod tile;

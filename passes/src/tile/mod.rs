@@ -1,0 +1,172 @@
+//! From tiles to instructions: engines, order, addresses, semaphores, encoding.
+//!
+//! In: a lowered [`tile::Program`](ferrite_ir::tile::Program) in program order, most engines open. Out: an
+//! [`isa::Program`](ferrite_ir::isa::Program). [`compile`] runs the steps in their order; each is also a function of its
+//! own. What each step promises is proved by a checker that was written apart from it ([`check_placement`],
+//! [`check_sync`]).
+
+mod access;
+mod assign;
+mod check_placement;
+mod check_sync;
+mod cost;
+mod encode;
+mod encode_dma;
+mod graph;
+mod lives;
+mod place;
+mod pressure;
+mod schedule;
+mod spill;
+mod synchronise;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use assign::assign_engines;
+pub use check_placement::check_placement;
+pub use check_sync::check_sync;
+pub use encode::encode;
+pub use place::{PlaceError, Placement, place};
+pub use schedule::{ScheduleOptions, schedule};
+pub use spill::{Spilled, spill};
+pub use synchronise::{OpSync, Reset, SyncOptions, SyncPlan, Waits, synchronise};
+
+use ferrite_ir::diag::{Code, Diagnostic, Result};
+use ferrite_ir::machine::MachineModel;
+use ferrite_ir::{isa, tile};
+
+/// Choices of the steps from tiles to instructions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TileOptions {
+    /// Operations on each side whose load decides the engine of one.
+    pub balance_window: usize,
+    /// Reorders the program; without, it runs in program order.
+    pub schedule: bool,
+    /// How far and how full to schedule.
+    pub schedule_options: ScheduleOptions,
+    /// Limits of synchronisation.
+    pub sync: SyncOptions,
+    /// Runs the verifier and the independent checkers after each step; always on in debug builds.
+    pub verify: bool,
+}
+
+impl Default for TileOptions {
+    fn default() -> Self {
+        TileOptions {
+            balance_window: 256,
+            schedule: true,
+            schedule_options: ScheduleOptions::default(),
+            sync: SyncOptions::default(),
+            verify: cfg!(debug_assertions),
+        }
+    }
+}
+
+/// What [`compile_with_report`] did besides compiling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TileReport {
+    /// Tiles written to HBM for want of SBUF, and read again.
+    pub spilled: Spilled,
+    /// Times scheduling and placement were tried.
+    pub rounds: usize,
+    /// Bytes of scratch memory in HBM.
+    pub scratch_bytes: u64,
+}
+
+/// Compiles a lowered program to instructions.
+///
+/// # Errors
+/// `EOOM001` when the program needs more HBM than a core has, `EOOM002` when one operation needs more SBUF than there is;
+/// a [`Code::Bug`] when a pass broke an invariant.
+pub fn compile(program: tile::Program, machine: &MachineModel, options: &TileOptions) -> Result<isa::Program> {
+    Ok(compile_with_report(program, machine, options)?.0)
+}
+
+/// Shares of SBUF that successive rounds may fill: the first leaves room for fragmentation, the later ones more.
+const ROUNDS: [f64; 6] = [1.0, 0.9, 0.8, 0.65, 0.5, 0.3];
+
+/// [`compile`] with an account of what was done.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_with_report(
+    mut program: tile::Program,
+    machine: &MachineModel,
+    options: &TileOptions,
+) -> Result<(isa::Program, TileReport)> {
+    let mut report = TileReport::default();
+    if options.verify {
+        tile::verify(&program)?;
+    }
+    let mut failure = None;
+    for share in ROUNDS {
+        report.rounds += 1;
+        let bytes = machine.sbuf.usable_bytes_per_partition as f64;
+        // Without a bound a program in its own order may need all of it, and fits.
+        let limit = (bytes
+            * share
+            * if report.rounds == 1 {
+                1.0
+            } else {
+                options.schedule_options.sbuf_share
+            }) as u64;
+        match spill(&mut program, machine, limit) {
+            Ok(more) => {
+                report.spilled.stores += more.stores;
+                report.spilled.reloads += more.reloads;
+            }
+            // An operation that does not fit a tighter limit ends the search, not the first.
+            Err(d) => match failure.take() {
+                Some(first) => return Err(first),
+                None => return Err(d),
+            },
+        }
+        assign_engines(&mut program, machine, options.balance_window)?;
+        if options.schedule {
+            let tight = ScheduleOptions {
+                sbuf_share: options.schedule_options.sbuf_share * share,
+                load_share: options.schedule_options.load_share * share,
+                ..options.schedule_options
+            };
+            schedule(&mut program, machine, &tight);
+        }
+        if options.verify {
+            tile::verify(&program)?;
+        }
+        let placement = match place(&program, machine) {
+            Ok(placement) => placement,
+            Err(PlaceError::Other(d)) => return Err(*d),
+            Err(PlaceError::Sbuf { op, tile }) => {
+                let op = &program.ops[op];
+                let tile = program.tile(tile);
+                failure = Some(
+                    Diagnostic::error(
+                        Code::Ncc("EOOM002"),
+                        format!(
+                            "no room in SBUF for the {} bytes per partition of `{}` of `{}`",
+                            tile.bytes,
+                            tile.name,
+                            op.name()
+                        ),
+                    )
+                    .at(program.locs.get(op.loc)),
+                );
+                continue;
+            }
+        };
+        if options.verify {
+            check_placement(&program, &placement, machine)?;
+        }
+        report.scratch_bytes = placement.scratch_bytes;
+        let plan = synchronise(&program, &placement, machine, &options.sync)?;
+        let encoded = encode(&program, &placement, &plan, machine)?;
+        if options.verify {
+            isa::verify(&encoded)?;
+            check_sync(&encoded, machine)?;
+        }
+        return Ok((encoded, report));
+    }
+    Err(failure.unwrap_or_else(|| Diagnostic::bug("no round of placement was tried")))
+}
