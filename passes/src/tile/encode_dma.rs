@@ -61,7 +61,10 @@ impl Side {
             split -= 1;
         }
         let blocks = count / inner;
-        if count % inner != 0 || (split > 0 && self.dims[split - 1].1 % blocks != 0) || (split == 0 && blocks > 1) {
+        if !count.is_multiple_of(inner)
+            || (split > 0 && !self.dims[split - 1].1.is_multiple_of(blocks))
+            || (split == 0 && blocks > 1)
+        {
             return None;
         }
         let mut offset = self.offset;
@@ -140,7 +143,7 @@ pub(crate) fn encode_piece(
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     sizes.dedup();
     let cut = |size: u64| -> Option<Vec<(Side, Side)>> {
-        if total % size != 0 {
+        if !total.is_multiple_of(size) {
             return None;
         }
         (0..total / size)

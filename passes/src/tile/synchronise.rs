@@ -368,11 +368,11 @@ impl Planner<'_> {
         let mut value = vec![0u32; n];
         let mut counters = [0u32; 5];
         let mut resets = self.resets.iter().peekable();
-        for index in 0..n {
+        for (index, value) in value.iter_mut().enumerate() {
             while resets.next_if(|r| r.0 <= index).is_some() {
                 counters = [0; 5];
             }
-            value[index] = match self.nodes[index] {
+            *value = match self.nodes[index] {
                 Node::Compute(engine) => {
                     let counter = &mut counters[engine.index()];
                     *counter += u32::from(self.signals[index]);
