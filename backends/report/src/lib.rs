@@ -1,8 +1,11 @@
-//! Profiles of simulated runs: JSON summary, Perfetto trace, pictures.
+//! Profiles of simulated runs: JSON summary, Perfetto trace, one page for people,
+//! pictures.
 //!
 //! Everything is made from a [`Profile`]; [`write_all`] puts the usual set of files into a folder.
 
 pub mod figure;
+pub mod hot;
+pub mod html;
 pub mod profile;
 pub mod summary;
 pub mod trace;
@@ -11,5 +14,6 @@ mod files;
 
 pub use figure::Figure;
 pub use files::{Written, write_all};
+pub use hot::{Hot, hottest};
 pub use profile::{CoreProfile, EngineProfile, Profile, Span, Timeline, Track};
 pub use summary::Summary;
