@@ -1,1 +1,33 @@
-//! Functional and cycle-level simulator of a NeuronCore; input is a NEFF.
+//! Functional and cycle-level simulator of a NeuronCore.
+//!
+//! In: an instruction-level program ([`ferrite_ir::isa::Program`], what a NEFF holds) and a machine model. Out: the bytes of its
+//! outputs, its time, and errors for everything a correct program never does: operands outside the documented limits, reads of bytes that
+//! nothing wrote, data races, counters that overflow, deadlocks.
+//!
+//! * `check`: the legality checker; static rules, initialisation, order and races.
+//! * `exec`, `elem`, `memory`, `gemm`: what instructions do to bytes.
+//! * `run`, `tensor_time`, `dma`: when they do it.
+//!
+//! Deliberately absent: the compiler. The simulator judges programs by the documented facts alone.
+
+mod check;
+mod dma;
+mod elem;
+mod exec;
+mod gemm;
+mod memory;
+mod name;
+mod options;
+mod prepare;
+mod run;
+mod simulator;
+mod stats;
+mod tensor_time;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use options::{Mode, Options};
+pub use simulator::{RunResult, Simulator, check};
+pub use stats::{EngineStats, Span, Stats, Timeline, Track};

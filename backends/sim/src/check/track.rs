@@ -1,0 +1,302 @@
+//! The checks that need a run: order, initialisation, races.
+
+use std::sync::Arc;
+
+use ferrite_ir::isa::{Engine, Program, Update, UpdateKind};
+use ferrite_ir::machine::MachineModel;
+
+use super::init::InitMap;
+use super::region::Region;
+use super::shadow::{Origin, Shadow};
+use super::sync::{Clock, ENGINES, Semaphores, SyncError, Thread};
+use crate::name;
+use crate::prepare::{Prepared, Touch, space_of};
+
+/// State of the checks.
+pub struct Tracker<'a> {
+    program: &'a Program,
+    prepared: &'a Prepared,
+    init: InitMap,
+    shadow: Shadow,
+    semaphores: Semaphores,
+    dma_increment: u64,
+    /// What each engine knows.
+    clocks: [Clock; ENGINES],
+    /// Instructions of each engine by sequence number, for messages.
+    history: [Vec<u32>; ENGINES],
+    /// Transfers started on each queue.
+    started: Vec<u32>,
+}
+
+impl<'a> Tracker<'a> {
+    /// Nothing has happened.
+    pub fn new(program: &'a Program, prepared: &'a Prepared, model: &MachineModel) -> Tracker<'a> {
+        let threads = ENGINES + program.queues.len();
+        let blocks = prepared
+            .layout
+            .block_bytes
+            .iter()
+            .copied()
+            .zip(prepared.bound.iter().copied());
+        Tracker {
+            program,
+            prepared,
+            init: InitMap::new(
+                (model.sbuf.partitions, model.sbuf.bytes_per_partition),
+                (model.psum.partitions, model.psum.bytes_per_partition),
+                model.limits.quadrant_partitions,
+                blocks,
+            ),
+            shadow: Shadow::new(prepared.written.clone()),
+            semaphores: Semaphores::new(model.sync.semaphores as usize, model.dma.semaphore_increment),
+            dma_increment: model.dma.semaphore_increment,
+            clocks: std::array::from_fn(|_| vec![0; threads]),
+            history: Default::default(),
+            started: vec![0; program.queues.len()],
+        }
+    }
+
+    /// An engine starts instruction `index`: its wait passes, its operands are touched.
+    pub fn start(
+        &mut self,
+        engine: Engine,
+        index: u32,
+        wait: Option<(u16, u32)>,
+        accesses: (u32, u32),
+    ) -> Result<(), String> {
+        let e = engine.index();
+        self.history[e].push(index);
+        let sequence = self.history[e].len() as u32;
+        self.clocks[e][e] = sequence;
+        if let Some((semaphore, value)) = wait {
+            let mut clock = std::mem::take(&mut self.clocks[e]);
+            let passed = self
+                .semaphores
+                .wait(semaphore as usize, e, sequence, u64::from(value), &mut clock);
+            self.clocks[e] = clock;
+            passed.map_err(|error| self.describe(semaphore, error))?;
+        }
+        let origin = Origin {
+            engine: e as u8,
+            instruction: index,
+        };
+        self.touch(accesses, e, sequence, origin, None)
+    }
+
+    /// The update of the instruction that the engine started last.
+    pub fn update(&mut self, engine: Engine, update: Update) -> Result<(), String> {
+        let e = engine.index();
+        let mut known = self.clocks[e].clone();
+        let sequence = known[e];
+        if update.at == ferrite_ir::isa::UpdateAt::Read {
+            known[e] = 0; // beginning to read proves nothing about what the engine has done
+        }
+        let known = Arc::new(known);
+        let semaphore = update.semaphore as usize;
+        let done = match update.kind {
+            UpdateKind::Add(n) => self.semaphores.add(semaphore, e, sequence, u64::from(n), &known),
+            UpdateKind::Subtract(n) => {
+                self.semaphores.subtract(semaphore, e, sequence, u64::from(n));
+                Ok(())
+            }
+            UpdateKind::Write(n) => self.semaphores.reset(semaphore, e, sequence, u64::from(n), &known),
+        };
+        done.map_err(|error| self.describe(update.semaphore, error))
+    }
+
+    /// The engine clears semaphores.
+    pub fn clear(&mut self, engine: Engine, first: u16, count: u16) -> Result<(), String> {
+        let known = Arc::new(self.clocks[engine.index()].clone());
+        let sequence = known[engine.index()];
+        for semaphore in first..first.saturating_add(count) {
+            let done = self
+                .semaphores
+                .reset(semaphore as usize, engine.index(), sequence, 0, &known);
+            done.map_err(|error| self.describe(semaphore, error))?;
+        }
+        Ok(())
+    }
+
+    /// The instruction that the engine started last triggers a transfer.
+    pub fn transfer(&mut self, engine: Engine, queue: u16, semaphore: u16, accesses: (u32, u32)) -> Result<(), String> {
+        let e = engine.index();
+        let index = self.history[e].last().copied().unwrap_or(0);
+        let thread = ENGINES + queue as usize;
+        let Some(started) = self.started.get_mut(queue as usize) else {
+            return Ok(());
+        };
+        *started += 1;
+        let sequence = *started;
+        let mut known = self.clocks[e].clone();
+        let origin = Origin {
+            engine: e as u8,
+            instruction: index,
+        };
+        self.touch(accesses, thread, sequence, origin, Some(&known))?;
+        known[thread] = sequence;
+        let added = self.semaphores.add(
+            semaphore as usize,
+            thread,
+            sequence,
+            self.dma_increment,
+            &Arc::new(known),
+        );
+        added.map_err(|error| self.describe(semaphore, error))
+    }
+
+    /// First byte of a region that nothing wrote.
+    pub fn unwritten(&self, region: &Region) -> Option<(u16, u64)> {
+        self.init.unwritten(region)
+    }
+
+    fn touch(
+        &mut self,
+        accesses: (u32, u32),
+        thread: Thread,
+        sequence: u32,
+        origin: Origin,
+        known: Option<&Clock>,
+    ) -> Result<(), String> {
+        let prepared = self.prepared;
+        let list = &prepared.accesses[accesses.0 as usize..accesses.1 as usize];
+        for &(index, touch) in list {
+            let region = &prepared.regions[index as usize];
+            if matches!(touch, Touch::Read | Touch::ReadWrite)
+                && let Some((partition, byte)) = self.init.unwritten(region)
+            {
+                return Err(self.uninitialised(region, partition, byte));
+            }
+            if touch == Touch::Accumulate
+                && let Some((partition, byte)) = self.init.not_accumulated(region)
+            {
+                return Err(format!(
+                    "accumulates onto partition {partition}, byte {byte} of PSUM, which no matmul wrote last"
+                ));
+            }
+            let clock = known.unwrap_or(&self.clocks[origin.engine as usize]);
+            let race = self.shadow.access(
+                &prepared.regions,
+                index,
+                touch.writes(),
+                thread,
+                sequence,
+                clock,
+                origin,
+            );
+            if let Some(race) = race {
+                let before = &prepared.regions[race.other_region as usize];
+                let (new, old) = (
+                    if touch.writes() { "writes" } else { "reads" },
+                    if race.other_writes { "wrote" } else { "reads" },
+                );
+                return Err(format!(
+                    "data race: {new} {}, which {} {old} ({}); nothing orders the two",
+                    describe(region),
+                    self.origin(race.other),
+                    describe(before),
+                ));
+            }
+        }
+        for &(index, touch) in list {
+            if touch.writes() {
+                self.init.write(
+                    &prepared.regions[index as usize],
+                    matches!(touch, Touch::Matmul | Touch::Accumulate),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn uninitialised(&self, region: &Region, partition: u16, byte: u64) -> String {
+        let space = space_of(region.mem);
+        let named = region.mem.block().and_then(|block| {
+            let place = self
+                .prepared
+                .layout
+                .place
+                .iter()
+                .position(|p| p.0 == block && p.1 <= byte)?;
+            self.program
+                .vars
+                .get(place)
+                .map(|v| format!("byte {} of `{}`", byte - self.prepared.layout.place[place].1, v.name))
+        });
+        let at = named.unwrap_or_else(|| format!("partition {partition}, byte {byte} of {space}"));
+        format!("reads {at}, which nothing wrote")
+    }
+
+    /// An instruction, for messages.
+    fn origin(&self, origin: Origin) -> String {
+        let Some(engine) = Engine::from_index(origin.engine as usize) else {
+            return String::from("?");
+        };
+        let instr = self.program.stream(engine).get(origin.instruction as usize);
+        let (name, loc) = instr.map_or(("?", String::new()), |i| {
+            (name::of(&i.op), self.program.locs.describe(i.loc))
+        });
+        format!("{engine} instruction {} (`{name}`, from {loc})", origin.instruction)
+    }
+
+    fn thread(&self, thread: Thread) -> String {
+        match Engine::from_index(thread) {
+            Some(engine) => format!("the {engine} engine"),
+            None => self
+                .program
+                .queues
+                .get(thread - ENGINES)
+                .map_or_else(|| "a queue".into(), |q| format!("queue `{}`", q.name)),
+        }
+    }
+
+    fn describe(&self, semaphore: u16, error: SyncError) -> String {
+        match error {
+            SyncError::UpdateUnordered { waiter, instruction } => {
+                let index = self
+                    .history
+                    .get(waiter)
+                    .and_then(|h| h.get(instruction as usize - 1))
+                    .copied()
+                    .unwrap_or(0);
+                let origin = Origin {
+                    engine: waiter as u8,
+                    instruction: index,
+                };
+                format!(
+                    "updates semaphore {semaphore} without being ordered after the wait of {}, which it could satisfy too early",
+                    self.origin(origin)
+                )
+            }
+            SyncError::ResetUnordered { updater } => {
+                format!(
+                    "resets semaphore {semaphore} while an update by {} may be under way",
+                    self.thread(updater)
+                )
+            }
+            SyncError::ResetBeforeWait { waiter } => {
+                format!(
+                    "resets semaphore {semaphore} while {} may still wait for it",
+                    self.thread(waiter)
+                )
+            }
+            SyncError::AfterReset { engine } => {
+                format!(
+                    "uses semaphore {semaphore} without being ordered after its reset by {}",
+                    self.thread(engine)
+                )
+            }
+        }
+    }
+}
+
+/// A region, for messages.
+fn describe(region: &Region) -> String {
+    let space = space_of(region.mem);
+    match region.mem.block() {
+        Some(_) => format!("bytes {}..{} of {space}", region.low, region.high),
+        None => format!(
+            "partitions {}..{}, bytes {}..{} of {space}",
+            region.first, region.end, region.low, region.high
+        ),
+    }
+}

@@ -1,0 +1,185 @@
+//! The public face: a program made ready, run as often as one likes.
+
+use std::sync::Arc;
+
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::isa::{Program, VarKind};
+use ferrite_ir::machine::MachineModel;
+
+use crate::check::operands::{self, tensor_bytes};
+use crate::check::region::{Mem, Region};
+use crate::memory::Memory;
+use crate::options::{Mode, Options};
+use crate::prepare::{Prepared, prepare};
+use crate::run::{Data, Run};
+use crate::stats::Stats;
+
+/// Every static finding of a program: operands, limits, structure. Empty for a legal one.
+pub fn check(program: &Program, model: &MachineModel) -> Vec<Diagnostic> {
+    operands::check(program, model)
+}
+
+/// What a run gives back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunResult {
+    /// Bytes of each output, in the program's order; empty in timing-only runs.
+    pub outputs: Vec<Vec<u8>>,
+    /// Time and counts.
+    pub stats: Stats,
+}
+
+/// A checked program on a machine.
+pub struct Simulator<'a> {
+    program: &'a Program,
+    model: Arc<MachineModel>,
+    prepared: Prepared,
+}
+
+impl<'a> Simulator<'a> {
+    /// Checks a program against a machine and makes it ready.
+    ///
+    /// # Errors
+    /// Every static finding (see [`check`]).
+    pub fn new(program: &'a Program, model: Arc<MachineModel>) -> Result<Simulator<'a>, Vec<Diagnostic>> {
+        let findings = check(program, &model);
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let prepared = prepare(program, &model);
+        Ok(Simulator {
+            program,
+            model,
+            prepared,
+        })
+    }
+
+    /// The same with the machine the program was made for.
+    ///
+    /// # Errors
+    /// An unknown target, and what [`Simulator::new`] finds.
+    pub fn for_program(program: &'a Program) -> Result<Simulator<'a>, Vec<Diagnostic>> {
+        let model = MachineModel::target(&program.target).map_err(|e| vec![e])?;
+        Simulator::new(program, model)
+    }
+
+    /// The machine.
+    pub fn model(&self) -> &MachineModel {
+        &self.model
+    }
+
+    /// Runs the program on inputs: one byte string per input, as large as its shape and dtype say.
+    ///
+    /// # Errors
+    /// Inputs that do not fit; races, uninitialised reads, indices out of bounds, overflowing counters, deadlock.
+    pub fn run<B: AsRef<[u8]>>(&self, inputs: &[B], options: &Options) -> Result<RunResult, Diagnostic> {
+        let mut memory = Memory::new(self.program, &self.prepared.layout, &self.model);
+        self.bind(&mut memory, inputs)?;
+        let mut run = Run::new(
+            self.program,
+            &self.prepared,
+            &self.model,
+            options,
+            Some(Data::new(memory)),
+        );
+        let stats = run.run()?;
+        let outputs = self.outputs(&run)?;
+        Ok(RunResult { outputs, stats })
+    }
+
+    /// Runs the program for its time alone.
+    ///
+    /// # Errors
+    /// As [`Simulator::run`], and a branch that depends on data.
+    pub fn profile(&self, options: &Options) -> Result<RunResult, Diagnostic> {
+        let mut run = Run::new(self.program, &self.prepared, &self.model, options, None);
+        let stats = run.run()?;
+        Ok(RunResult {
+            outputs: Vec::new(),
+            stats,
+        })
+    }
+
+    /// Either of the two.
+    ///
+    /// # Errors
+    /// As [`Simulator::run`] and [`Simulator::profile`].
+    pub fn run_mode<B: AsRef<[u8]>>(
+        &self,
+        mode: Mode,
+        inputs: &[B],
+        options: &Options,
+    ) -> Result<RunResult, Diagnostic> {
+        match mode {
+            Mode::Functional => self.run(inputs, options),
+            Mode::TimingOnly => self.profile(options),
+        }
+    }
+
+    fn bind<B: AsRef<[u8]>>(&self, memory: &mut Memory, inputs: &[B]) -> Result<(), Diagnostic> {
+        let wrong = |text: String| Diagnostic::error(Code::Usage, text);
+        if inputs.len() != self.program.inputs.len() {
+            let want = self.program.inputs.len();
+            return Err(wrong(format!(
+                "the program has {want} inputs, {} were given",
+                inputs.len()
+            )));
+        }
+        for (tensor, bytes) in self.program.inputs.iter().zip(inputs) {
+            let want = tensor_bytes(tensor).unwrap_or(0);
+            let got = bytes.as_ref().len() as u64;
+            if want != got {
+                let name = &tensor.name;
+                return Err(wrong(format!(
+                    "input `{name}` ({} {:?}) has {want} bytes, {got} were given",
+                    tensor.dtype, tensor.shape
+                )));
+            }
+        }
+        for (var, place) in self.program.vars.iter().zip(&self.prepared.layout.place) {
+            let VarKind::Input { index } = var.kind else { continue };
+            let Some(bytes) = inputs.get(index as usize) else {
+                continue;
+            };
+            let (block, bytes) = (memory.block_mut(place.0), bytes.as_ref());
+            if let Some(to) = block.get_mut(..bytes.len()) {
+                to.copy_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn outputs(&self, run: &Run<'_>) -> Result<Vec<Vec<u8>>, Diagnostic> {
+        let mut outputs = vec![Vec::new(); self.program.outputs.len()];
+        let Some(data) = &run.data else { return Ok(outputs) };
+        for (var, place) in self.program.vars.iter().zip(&self.prepared.layout.place) {
+            let VarKind::Output { index } = var.kind else { continue };
+            let (Some(tensor), Some(out)) = (
+                self.program.outputs.get(index as usize),
+                outputs.get_mut(index as usize),
+            ) else {
+                continue;
+            };
+            let size = tensor_bytes(tensor).unwrap_or(0);
+            let whole = Region {
+                mem: Mem::hbm(place.0),
+                first: 0,
+                end: 1,
+                low: 0,
+                high: size,
+                runs: None,
+            };
+            if size > 0
+                && let Some(tracker) = &run.tracker
+                && let Some((_, byte)) = tracker.unwritten(&whole)
+            {
+                let text = format!(
+                    "the program ends without writing byte {byte} of output `{}`",
+                    tensor.name
+                );
+                return Err(Diagnostic::error(Code::Illegal, text));
+            }
+            *out = data.memory.block(place.0).get(..size as usize).unwrap_or(&[]).to_vec();
+        }
+        Ok(outputs)
+    }
+}
