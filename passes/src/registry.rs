@@ -7,6 +7,7 @@ use crate::pass::AnyPass;
 pub fn all() -> Vec<AnyPass> {
     let mut passes = vec![
         AnyPass::hlo(hlo::Canonicalize),
+        AnyPass::hlo(hlo::ExpandOps),
         AnyPass::hlo(hlo::Inline),
         AnyPass::hlo(hlo::legalize::LegalizeConvolution),
         AnyPass::hlo(hlo::legalize::LegalizeData),

@@ -1,6 +1,7 @@
 //! Passes over `ir::hlo`: clean-up, legalisation and expansion.
 
 mod canonicalize;
+mod expand_ops;
 mod inline;
 pub mod legalize;
 mod merge_equal_ops;
@@ -10,6 +11,7 @@ pub(crate) mod rewrite;
 mod testing;
 
 pub use canonicalize::Canonicalize;
+pub use expand_ops::ExpandOps;
 pub use inline::Inline;
 pub use merge_equal_ops::MergeEqualOps;
 pub use remove_dead_ops::RemoveDeadOps;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::infer::compatible;
-use ferrite_ir::hlo::{Builder, Func, Module, OpId, RegionId, ValueId};
+use ferrite_ir::hlo::{Builder, Func, Module, OpId, OpKind, RegionId, ValueId};
 use ferrite_ir::loc::{LocId, Location};
 
 use crate::pass::Changed;
@@ -33,6 +33,15 @@ impl From<ValueId> for Rewrite {
 /// A diagnostic of `f` without a place gets that of the operation.
 pub(crate) fn rewrite_module(
     module: &mut Module,
+    f: impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
+) -> Result<Changed> {
+    rewrite_module_outside(module, |_| false, f)
+}
+
+/// As [`rewrite_module`], without the regions of operations that `skip` names.
+pub(crate) fn rewrite_module_outside(
+    module: &mut Module,
+    skip: fn(&OpKind) -> bool,
     mut f: impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
 ) -> Result<Changed> {
     let mut changed = false;
@@ -42,6 +51,7 @@ pub(crate) fn rewrite_module(
             budget: func.op_count().saturating_mul(64).saturating_add(4096),
             changed: false,
             at: func.loc,
+            skip,
         };
         let body = func.body();
         if let Err(diagnostic) = driver.region(func, body, &mut f) {
@@ -63,6 +73,7 @@ struct Driver {
     changed: bool,
     /// Location of the operation visited last.
     at: LocId,
+    skip: fn(&OpKind) -> bool,
 }
 
 impl Driver {
@@ -86,7 +97,11 @@ impl Driver {
                 func.op_mut(op).operands[i] = v;
             }
             for r in func.op(op).regions.clone() {
-                self.region(func, r, f)?;
+                if (self.skip)(&func.op(op).kind) {
+                    self.operands_inside(func, r);
+                } else {
+                    self.region(func, r, f)?;
+                }
             }
             let start = func.region(region).ops.len();
             let (first_new, loc) = (func.op_count(), func.op(op).loc);
@@ -118,6 +133,24 @@ impl Driver {
             func.region_mut(region).results[i] = v;
         }
         Ok(())
+    }
+
+    /// A region that is left alone may still read what was replaced outside.
+    fn operands_inside(&self, func: &mut Func, region: RegionId) {
+        let mut regions = vec![region];
+        while let Some(region) = regions.pop() {
+            for i in 0..func.region(region).ops.len() {
+                let op = func.op_mut(func.region(region).ops[i]);
+                for v in &mut op.operands {
+                    *v = self.resolve(*v);
+                }
+                regions.extend(op.regions.iter().copied());
+            }
+            for i in 0..func.region(region).results.len() {
+                let v = self.resolve(func.region(region).results[i]);
+                func.region_mut(region).results[i] = v;
+            }
+        }
     }
 
     fn replace(&mut self, func: &mut Func, op: OpId, values: &[ValueId], first_new: usize) -> Result<()> {
