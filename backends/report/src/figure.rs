@@ -11,6 +11,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use embedded_graphics::text::{Alignment, Text, TextStyleBuilder};
 
+use crate::occupancy;
 use crate::profile::Profile;
 use crate::summary::Summary;
 
@@ -72,15 +73,20 @@ impl Figure {
         let bins = ((WIDTH as i32 - LEFT - RIGHT) / BIN) as usize;
         let mut rows: Vec<(&str, &str, Color, Vec<f64>)> = Vec::new();
         if let Some(core) = profile.cores.first() {
-            let occupancy = core.timeline.occupancy(profile.latency_ps, bins);
+            let tracks = occupancy::of_tracks(&core.timeline, profile.latency_ps, bins);
             for (engine, color) in core.engines.iter().zip(ENGINES.into_iter().cycle()) {
                 let track = core.timeline.tracks.iter().position(|t| t.name == engine.name);
                 let row = track
-                    .and_then(|t| occupancy.get(t).cloned())
+                    .and_then(|t| tracks.get(t).cloned())
                     .unwrap_or_else(|| vec![0.0; bins]);
                 rows.push((engine.name, engine.key, color, row));
             }
-            rows.push(("DMA", "dma", DMA, core.timeline.dma_occupancy(profile.latency_ps, bins)));
+            rows.push((
+                "DMA",
+                "dma",
+                DMA,
+                occupancy::of_dma(&core.timeline, profile.latency_ps, bins),
+            ));
         }
 
         let mut shapes = Vec::new();

@@ -2,7 +2,12 @@
 //!
 //! Times are integer picoseconds from the first instruction; bytes and operations are counted over the whole run.
 
-use ferrite_ir::loc::{LocId, LocTable};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::isa::{Engine, Program};
+use ferrite_ir::loc::LocTable;
+use ferrite_ir::machine::MachineModel;
+use ferrite_sim::Stats;
+pub use ferrite_sim::{Span, Timeline, Track};
 
 /// One run of a program on one or more cores.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,106 +66,60 @@ pub struct EngineProfile {
     pub opcodes: Vec<(String, u64)>,
 }
 
-/// What ran when, on one core.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Timeline {
-    /// Rows: engines, then DMA queues.
-    pub tracks: Vec<Track>,
-    /// Names of instructions and transfers, so that a span holds a number.
-    pub names: Vec<String>,
-    /// Intervals, in any order.
-    pub spans: Vec<Span>,
-}
-
-/// A row of a timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Track {
-    /// Name: `TensorE` or that of a queue.
-    pub name: String,
-    /// Whether it belongs to a DMA queue.
-    pub dma: bool,
-}
-
-/// One instruction, or one DMA transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Index in [`Timeline::tracks`].
-    pub track: u32,
-    /// Index in [`Timeline::names`].
-    pub name: u32,
-    /// Start.
-    pub start_ps: u64,
-    /// End, not before the start.
-    pub end_ps: u64,
-    /// Bytes moved by a transfer.
-    pub bytes: u64,
-    /// Source location.
-    pub location: LocId,
-}
-
-impl Timeline {
-    /// Name of a span; spans of another timeline read as `?`.
-    pub fn name_of(&self, span: &Span) -> &str {
-        self.names.get(span.name as usize).map_or("?", String::as_str)
+impl Profile {
+    /// The profile of a run on one core.
+    pub fn new(name: &str, program: &Program, machine: &MachineModel, stats: Stats) -> Profile {
+        Profile {
+            name: name.to_string(),
+            target: program.target.clone(),
+            latency_ps: stats.latency_ps,
+            cycles: stats.cycles,
+            model_flops: program.model_flops,
+            peak_flops: machine.peak_flops(DType::BF16),
+            hbm_bandwidth: machine.hbm.cap_gb_per_s * 1e9,
+            cores: vec![stats.into()],
+            locations: program.locs.clone(),
+        }
     }
+}
 
-    /// Share of `[0, end)` in which something ran, per track and bin; `bins` values between 0 and 1 for each track.
-    /// Overlapping spans of a track count once.
-    pub fn occupancy(&self, end_ps: u64, bins: usize) -> Vec<Vec<f64>> {
-        let mut by_track: Vec<Vec<(u64, u64)>> = vec![Vec::new(); self.tracks.len()];
-        for span in &self.spans {
-            if let Some(track) = by_track.get_mut(span.track as usize) {
-                track.push((span.start_ps, span.end_ps));
+impl From<Stats> for CoreProfile {
+    fn from(stats: Stats) -> CoreProfile {
+        let engine = |engine: Engine| {
+            let of = stats.engine(engine);
+            EngineProfile {
+                key: engine.name(),
+                name: track_name(engine),
+                instructions: of.instructions,
+                busy_ps: of.busy_ps,
+                opcodes: of
+                    .opcodes
+                    .iter()
+                    .map(|&(name, count)| (name.to_string(), count))
+                    .collect(),
             }
+        };
+        CoreProfile {
+            engines: Engine::ALL.map(engine).into(),
+            dma_busy_ps: stats.dma_busy_ps,
+            dma_transfers: stats.dma_transfers,
+            hbm_read_bytes: stats.hbm_read_bytes,
+            hbm_written_bytes: stats.hbm_written_bytes,
+            hardware_flops: stats.pe_flops,
+            timeline: stats.timeline.unwrap_or_default(),
         }
-        by_track
-            .into_iter()
-            .map(|spans| fill(union(spans), end_ps, bins))
-            .collect()
-    }
-
-    /// As [`Timeline::occupancy`], of all DMA queues together: the share of time in which any of them moved data.
-    pub fn dma_occupancy(&self, end_ps: u64, bins: usize) -> Vec<f64> {
-        let is_dma = |span: &&Span| self.tracks.get(span.track as usize).is_some_and(|t| t.dma);
-        let spans = self
-            .spans
-            .iter()
-            .filter(is_dma)
-            .map(|s| (s.start_ps, s.end_ps))
-            .collect();
-        fill(union(spans), end_ps, bins)
     }
 }
 
-/// Sorts intervals and merges those that meet.
-fn union(mut spans: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
-    spans.sort_unstable();
-    let mut merged: Vec<(u64, u64)> = Vec::new();
-    for (start, end) in spans {
-        match merged.last_mut() {
-            Some(last) if start <= last.1 => last.1 = last.1.max(end),
-            _ => merged.push((start, end)),
-        }
+/// Name of an engine's track.
+const fn track_name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Tensor => "TensorE",
+        Engine::Vector => "VectorE",
+        Engine::Scalar => "ScalarE",
+        Engine::GpSimd => "GpSimdE",
+        Engine::Sync => "SyncE",
     }
-    merged
-}
-
-fn fill(spans: Vec<(u64, u64)>, end_ps: u64, bins: usize) -> Vec<f64> {
-    let mut out = vec![0.0; bins];
-    if end_ps == 0 || bins == 0 {
-        return out;
-    }
-    let width = end_ps as f64 / bins as f64;
-    for (start, end) in spans {
-        let (start, end) = (start as f64 / width, end.min(end_ps) as f64 / width);
-        let mut bin = start as usize;
-        while bin < bins && (bin as f64) < end {
-            out[bin] += (end.min(bin as f64 + 1.0) - start.max(bin as f64)).max(0.0);
-            bin += 1;
-        }
-    }
-    out.iter_mut().for_each(|share| *share = share.min(1.0));
-    out
 }
 
 /// A profile for tests of this crate: one core, two engines, one queue.
@@ -234,27 +193,59 @@ pub(crate) fn example() -> Profile {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ferrite_ir::isa::{Ap, ApDim, Inst, Instr, Op, Space};
+    use ferrite_ir::loc::LocId;
+    use ferrite_sim::{Options, Simulator};
+
     use super::*;
 
-    #[test]
-    fn overlapping_spans_count_once() {
-        let profile = example();
-        let timeline = &profile.cores[0].timeline;
-        let bins = timeline.occupancy(profile.latency_ps, 4);
-        assert_eq!(
-            bins,
-            [
-                vec![0.0, 1.0, 1.0, 0.0],
-                vec![0.0, 0.0, 0.0, 1.0],
-                vec![1.0, 0.0, 0.0, 0.0]
-            ]
-        );
-        assert_eq!(timeline.occupancy(profile.latency_ps, 1)[0], [0.5]);
-        assert_eq!(timeline.dma_occupancy(profile.latency_ps, 2), [0.5, 0.0]);
+    /// One instruction of VectorE on `target`, profiled.
+    fn profile(target: &str) -> (Profile, Arc<MachineModel>) {
+        let mut program = Program::new(target);
+        let dst = Ap {
+            space: Space::Sbuf,
+            partition: 0,
+            partitions: 128,
+            offset: 0,
+            dtype: DType::F32,
+            dims: [ApDim { step: 1, count: 512 }].into_iter().collect(),
+        };
+        let memset = Op::Compute(Inst::Memset { dst, bits: 0 });
+        program.streams[Engine::Vector.index()] = vec![Instr::new(memset, LocId::UNKNOWN)];
+        let machine = MachineModel::target(target).unwrap();
+        let options = Options {
+            timeline: true,
+            ..Options::default()
+        };
+        let result = Simulator::new(&program, machine.clone())
+            .unwrap()
+            .profile(&options)
+            .unwrap();
+        (Profile::new("tiny", &program, &machine, result.stats), machine)
     }
 
     #[test]
-    fn an_empty_run_has_no_occupancy() {
-        assert_eq!(example().cores[0].timeline.dma_occupancy(0, 2), [0.0, 0.0]);
+    fn a_simulated_run_fills_the_profile() {
+        let (profile, machine) = profile("inf2");
+        let vector = &profile.cores[0].engines[Engine::Vector.index()];
+        assert_eq!((vector.key, vector.instructions), ("vector", 1));
+        assert_eq!(vector.busy_ps, profile.latency_ps);
+        assert_eq!(profile.peak_flops, machine.peak_flops(DType::BF16));
+    }
+
+    #[test]
+    fn every_engine_has_the_track_of_its_name() {
+        let (profile, _) = profile("trn2");
+        let core = &profile.cores[0];
+        for engine in &core.engines {
+            assert!(
+                core.timeline.tracks.iter().any(|track| track.name == engine.name),
+                "{}",
+                engine.name
+            );
+        }
+        assert_eq!(core.timeline.spans.len(), 1);
     }
 }

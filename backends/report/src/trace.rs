@@ -95,7 +95,7 @@ fn write_core(profile: &Profile, pid: usize, core: &CoreProfile, events: &mut Ev
             described = (location, profile.locations.describe(span.location));
         }
         events.put(&Event {
-            name: timeline.name_of(span),
+            name: timeline.names.get(span.name as usize).map_or("?", String::as_str),
             ph: "X",
             pid,
             tid: Some(span.track as usize),
