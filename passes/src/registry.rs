@@ -6,16 +6,14 @@ use crate::pass::AnyPass;
 /// Every pass, in alphabetical order.
 pub fn all() -> Vec<AnyPass> {
     let mut passes = vec![
+        AnyPass::hlo(hlo::AutoCast),
         AnyPass::hlo(hlo::Canonicalize),
         AnyPass::hlo(hlo::ExpandOps),
+        AnyPass::hlo(hlo::FoldConstants),
         AnyPass::hlo(hlo::Inline),
-        AnyPass::hlo(hlo::legalize::LegalizeConvolution),
-        AnyPass::hlo(hlo::legalize::LegalizeData),
-        AnyPass::hlo(hlo::legalize::LegalizeGather),
-        AnyPass::hlo(hlo::legalize::LegalizeReduce),
-        AnyPass::hlo(hlo::legalize::LegalizeScatter),
-        AnyPass::hlo(hlo::legalize::LegalizeWindow),
+        AnyPass::hlo(hlo::Legalize64bit),
         AnyPass::hlo(hlo::MergeEqualOps),
+        AnyPass::hlo(hlo::RemoveBarriers),
         AnyPass::hlo(hlo::RemoveDeadOps),
     ];
     passes.sort_by_key(|p| p.name);

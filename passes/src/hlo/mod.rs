@@ -1,17 +1,25 @@
 //! Passes over `ir::hlo`: clean-up, legalisation and expansion.
 
+mod auto_cast;
 mod canonicalize;
 mod expand_ops;
+mod fold_constants;
 mod inline;
-pub mod legalize;
+mod legalize_64bit;
 mod merge_equal_ops;
+mod remove_barriers;
 mod remove_dead_ops;
+mod retype;
 pub(crate) mod rewrite;
 #[cfg(test)]
 mod testing;
 
+pub use auto_cast::AutoCast;
 pub use canonicalize::Canonicalize;
 pub use expand_ops::ExpandOps;
+pub use fold_constants::FoldConstants;
 pub use inline::Inline;
+pub use legalize_64bit::Legalize64bit;
 pub use merge_equal_ops::MergeEqualOps;
+pub use remove_barriers::RemoveBarriers;
 pub use remove_dead_ops::RemoveDeadOps;

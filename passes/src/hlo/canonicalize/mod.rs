@@ -21,6 +21,8 @@ mod einsum;
 mod legacy;
 mod movement;
 
+pub(crate) use movement::binary_body;
+
 use ferrite_ir::diag::Result;
 use ferrite_ir::hlo::{Attr, Builder, Module, OpId, OpKind};
 
