@@ -11,7 +11,6 @@ mod attributes;
 mod fields;
 mod kinds;
 mod literal;
-mod locations;
 mod module;
 mod scope;
 mod types;
@@ -22,7 +21,7 @@ mod tests;
 use super::module::Module;
 use super::verify::verify;
 use crate::diag::{Code, Diagnostic};
-use crate::text;
+use crate::text::{self, source::Places};
 
 /// Reads StableHLO text.
 ///
@@ -30,7 +29,7 @@ use crate::text;
 /// Everything that is wrong with the text: syntax first, then meaning, then the rules of the specification. Lines and
 /// columns count from 1.
 pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
-    let places = locations::Places::new(source);
+    let places = Places::new(source);
     let document = text::parse(source).map_err(|errors| {
         let diagnostic = |error: text::SyntaxError| {
             let (line, column) = places.line_column(error.span.start);
@@ -52,7 +51,7 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
 /// # Errors
 /// As [`parse`], without the errors of syntax.
 pub fn from_document(document: &text::Document) -> Result<Module, Vec<Diagnostic>> {
-    let module = module::build(document, &locations::Places::new(""))?;
+    let module = module::build(document, &Places::new(""))?;
     verify(&module)?;
     Ok(module)
 }

@@ -9,10 +9,10 @@ use super::super::types::Type;
 use super::attributes;
 use super::fields::{Fields, int};
 use super::kinds;
-use super::locations::{Locations, Places};
 use super::scope::{Definition, Scope};
 use super::types;
 use crate::diag::{Code, Diagnostic};
+use crate::text::source::{Locations, Places};
 use crate::text::{self, Attr, Block, Document, NamedAttr, Operation, Region};
 
 /// At most this many errors are reported.

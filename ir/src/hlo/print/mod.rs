@@ -11,14 +11,13 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-
 use super::attrs::{Attr as HloAttr, Attrs};
 use super::func::{Func, OpId, RegionId, ValueId};
 use super::module::{Module, Param};
 use super::ops::OpKind;
 use super::types::{TensorType, Type};
-use crate::loc::{LocId, Source};
+use crate::loc::LocId;
+use crate::text::source::Sources;
 use crate::text::{self, Attr, Block, BlockArgument, Document, NamedAttr, Operation, Region, ResultGroup, ValueUse};
 
 pub use crate::text::PrintOptions;
@@ -39,7 +38,7 @@ pub fn print_operation(module: &Module, func: &Func, op: OpId) -> String {
     let mut printer = Printer {
         module,
         document: Document::default(),
-        known: HashMap::new(),
+        sources: Sources::default(),
         locations: false,
     };
     let names = Names::new(func);
@@ -54,7 +53,7 @@ pub fn document(module: &Module, locations: bool) -> Document<'_> {
     let mut printer = Printer {
         module,
         document: Document::default(),
-        known: HashMap::new(),
+        sources: Sources::default(),
         locations,
     };
     let mut top = Operation::new("builtin.module");
@@ -118,49 +117,17 @@ pub(super) fn tensor_type(tensor: &TensorType) -> text::Type<'static> {
 struct Printer<'m> {
     module: &'m Module,
     document: Document<'m>,
-    known: HashMap<&'m Source, text::LocId>,
+    sources: Sources<'m>,
     locations: bool,
 }
 
 impl<'m> Printer<'m> {
     fn location(&mut self, id: LocId) -> text::LocId {
-        match &self.module.locs.get(id).source {
-            Some(source) if self.locations => self.source(source),
-            _ => text::LocId::UNKNOWN,
+        if self.locations {
+            self.sources.add(self.module.locs.get(id), &mut self.document)
+        } else {
+            text::LocId::UNKNOWN
         }
-    }
-
-    /// Sources are as deep as the front end lets them be, some dozens of parts.
-    fn source(&mut self, source: &'m Source) -> text::LocId {
-        if let Some(&id) = self.known.get(source) {
-            return id;
-        }
-        let location = match source {
-            Source::File { file, line, column } => text::Location::File {
-                path: file.as_str().into(),
-                line: *line,
-                column: *column,
-                end: None,
-            },
-            Source::Name { name, child } => text::Location::Name {
-                name: name.as_str().into(),
-                child: child.as_deref().map(|child| self.source(child)),
-            },
-            Source::CallSite { callee, caller } => text::Location::CallSite {
-                callee: self.source(callee),
-                caller: self.source(caller),
-            },
-            Source::Fused(all) => {
-                let children = all.iter().map(|source| self.source(source)).collect();
-                text::Location::Fused {
-                    metadata: None,
-                    children,
-                }
-            }
-        };
-        let id = self.document.add_location(location);
-        self.known.insert(source, id);
-        id
     }
 
     fn function(&mut self, func: &'m Func) -> Operation<'m> {

@@ -4,7 +4,6 @@
 //! Instructions have NKI's names and no operands: what they read and write has addresses, so it stands in attributes.
 
 mod field;
-mod locations;
 mod ops;
 mod parse;
 mod print;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use crate::diag::{Code, Diagnostic};
 use crate::isa::*;
-use crate::loc::Location;
+use crate::text::source::{Locations, Places};
 use crate::text::{self, Attr, Document, Operation};
 
 use super::field::{Field, Read, parameters};
-use super::locations;
 use super::ops::{self, Fields};
 
 /// Reads what [`super::print()`] prints, and checks its structure.
@@ -17,10 +16,11 @@ use super::ops::{self, Fields};
 /// # Errors
 /// Every mistake of the text, with line and column; or the first broken rule of [`verify`].
 pub fn parse(source: &str) -> Result<Program, Vec<Diagnostic>> {
-    let lines = Lines::new(source);
+    let places = Places::new(source);
     let document = text::parse(source).map_err(|errors| {
         let diagnostic = |error: text::SyntaxError| {
-            let diagnostic = lines.error(error.span, error.message);
+            let (line, column) = places.line_column(error.span.start);
+            let diagnostic = Diagnostic::error(Code::Parse, error.message).at_line(line, column);
             match error.help {
                 Some(help) => diagnostic.help(help),
                 None => diagnostic,
@@ -30,7 +30,7 @@ pub fn parse(source: &str) -> Result<Program, Vec<Diagnostic>> {
     })?;
     let mut reader = Reader {
         document: &document,
-        lines,
+        locations: Locations::new(&document, &places),
         program: Program::new(""),
         vars: HashMap::new(),
         errors: Vec::new(),
@@ -39,13 +39,14 @@ pub fn parse(source: &str) -> Result<Program, Vec<Diagnostic>> {
     if !reader.errors.is_empty() {
         return Err(reader.errors);
     }
+    reader.program.locs = reader.locations.table;
     verify(&reader.program).map_err(|error| vec![error])?;
     Ok(reader.program)
 }
 
 struct Reader<'d, 'a> {
     document: &'d Document<'a>,
-    lines: Lines,
+    locations: Locations<'d>,
     program: Program,
     vars: HashMap<&'d str, VarId>,
     errors: Vec<Diagnostic>,
@@ -101,14 +102,9 @@ impl<'d> Reader<'d, '_> {
         let mut fields = Fields::new(operation);
         let result = read(self, operation, &mut fields).and_then(|()| fields.end());
         if let Err(message) = result {
-            self.errors.push(self.lines.error(operation.span, message));
+            let location = self.locations.of(operation);
+            self.errors.push(Diagnostic::error(Code::Parse, message).at(&location));
         }
-    }
-
-    fn location(&mut self, operation: &Operation) -> LocId {
-        let (line, column) = self.lines.position(operation.span.start);
-        let source = locations::read(self.document, operation.location);
-        self.program.locs.add(Location { line, column, source })
     }
 
     fn variable(&mut self, operation: &'d Operation, fields: &mut Fields) -> Read<()> {
@@ -176,7 +172,7 @@ impl<'d> Reader<'d, '_> {
                     _ => return Err("`elements`: expected a list".to_string()),
                 };
                 let (queue, semaphore) = (fields.get("queue")?, fields.get("semaphore")?);
-                let loc = self.location(operation);
+                let loc = self.locations.add(operation);
                 self.program.transfers.push(Transfer {
                     queue,
                     semaphore,
@@ -198,7 +194,7 @@ impl<'d> Reader<'d, '_> {
                     self.operation(instruction, |reader, instruction, fields| {
                         let op = ops::get(instruction, fields)?;
                         let (wait, update) = (fields.get("wait")?, fields.get("update")?);
-                        let loc = reader.location(instruction);
+                        let loc = reader.locations.add(instruction);
                         reader.program.streams[engine.index()].push(Instr { op, wait, update, loc });
                         Ok(())
                     });
@@ -274,34 +270,4 @@ fn unhex(digits: &str) -> Read<Arc<[u8]>> {
     bytes
         .collect::<Option<Arc<[u8]>>>()
         .ok_or_else(|| "not an even number of hexadecimal digits".to_string())
-}
-
-/// Offsets of the lines of a text.
-struct Lines(Vec<u32>);
-
-impl Lines {
-    fn new(source: &str) -> Lines {
-        let starts = source
-            .bytes()
-            .enumerate()
-            .filter(|&(_, b)| b == b'\n')
-            .map(|(at, _)| at as u32 + 1);
-        Lines(std::iter::once(0).chain(starts).collect())
-    }
-
-    /// Line and column of an offset, both from 1.
-    fn position(&self, offset: u32) -> (u32, u32) {
-        let line = self.0.partition_point(|&start| start <= offset);
-        let start = line
-            .checked_sub(1)
-            .and_then(|index| self.0.get(index))
-            .copied()
-            .unwrap_or(0);
-        (line as u32, offset - start + 1)
-    }
-
-    fn error(&self, span: text::Span, message: impl Into<String>) -> Diagnostic {
-        let (line, column) = self.position(span.start);
-        Diagnostic::error(Code::Parse, message).at_line(line, column)
-    }
 }

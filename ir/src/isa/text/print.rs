@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::isa::*;
+use crate::text::source::Sources;
 use crate::text::{self, Attr, Block, Document, Operation, Region, Resource};
 
 use super::field::{Field, compound, integer, string};
-use super::locations::Locations;
 use super::ops::{self, Attrs};
 
 /// What to print besides the program itself.
@@ -21,7 +21,7 @@ pub struct PrintOptions {
 /// Prints a program as generic operations of the `isa` dialect.
 pub fn print(program: &Program, options: PrintOptions) -> String {
     let mut document = Document::default();
-    let mut locations = Locations::default();
+    let mut sources = Sources::default();
     let mut body = Vec::new();
     for var in &program.vars {
         let resource = var.data.as_deref().filter(|_| options.constants).map(|data| Resource {
@@ -47,7 +47,7 @@ pub fn print(program: &Program, options: PrintOptions) -> String {
         let elements = transfer.elements.iter().map(|e| element(e, program)).collect();
         attrs.put_attr("elements", Some(Attr::Array(elements)));
         let mut printed = operation("isa.transfer", attrs);
-        printed.location = locations.write(program.locs.get(transfer.loc), &mut document);
+        printed.location = sources.add(program.locs.get(transfer.loc), &mut document);
         body.push(printed);
     }
     for engine in Engine::ALL {
@@ -60,7 +60,7 @@ pub fn print(program: &Program, options: PrintOptions) -> String {
             attrs.put("wait", &instr.wait);
             attrs.put("update", &instr.update);
             let mut printed = operation(name, attrs);
-            printed.location = locations.write(program.locs.get(instr.loc), &mut document);
+            printed.location = sources.add(program.locs.get(instr.loc), &mut document);
             printed
         });
         stream.regions.push(region(instructions.collect()));

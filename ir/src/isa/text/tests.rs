@@ -385,3 +385,28 @@ fn a_transfer_that_does_not_exist_is_refused() {
     let text = print(&program(), PrintOptions::default());
     assert!(parse(&text.replace("transfer = 0", "transfer = 7")).is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn changed_text_does_not_panic(
+        at in proptest::prelude::any::<proptest::sample::Index>(),
+        with in "[ -~]{0,6}|[0-9]{1,20}|[\\[\\]<>,#\"@]{1,4}",
+        cut in 0..6usize,
+    ) {
+        let text = print(&program(), PrintOptions { locations: false, constants: true });
+        let start = at.index(text.len());
+        let end = (start + cut).min(text.len());
+        let _ = parse(&format!("{}{with}{}", &text[..start], &text[end..]));
+    }
+
+    #[test]
+    fn immediates_keep_their_bits(bits in proptest::prelude::any::<u32>()) {
+        let mut program = Program::new("inf2");
+        let dst = ap(Space::Sbuf, DType::F32);
+        let first = ScalarStep { op: AluOp::Multiply, scalar: Scalar::Imm(bits), reverse: false };
+        let inst = Inst::TensorScalar { dst: dst.clone(), src: dst, first, second: None };
+        program.streams[1].push(Instr::new(Op::Compute(inst), LocId::UNKNOWN));
+        let read = parse(&print(&program, PrintOptions::default())).unwrap();
+        proptest::prop_assert_eq!(without_locations(read), program);
+    }
+}

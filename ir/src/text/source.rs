@@ -1,4 +1,6 @@
-//! Places in the file, and locations in the model's source.
+//! Places in the file, and locations in the model's source: read from a tree, and written into one.
+
+use std::collections::HashMap;
 
 use crate::loc::{LocId, LocTable, Location, Source};
 use crate::text;
@@ -7,13 +9,13 @@ use crate::text;
 const MAX_PARTS: usize = 48;
 
 /// Line starts of a file.
-pub(super) struct Places<'a> {
+pub(crate) struct Places<'a> {
     source: &'a str,
     starts: Vec<u32>,
 }
 
 impl<'a> Places<'a> {
-    pub(super) fn new(source: &'a str) -> Self {
+    pub(crate) fn new(source: &'a str) -> Self {
         let mut starts = vec![0];
         if u32::try_from(source.len()).is_ok() {
             starts.extend(
@@ -28,7 +30,7 @@ impl<'a> Places<'a> {
     }
 
     /// Line and column of a byte offset, both from 1; (0, 0) without a file.
-    pub(super) fn line_column(&self, offset: u32) -> (u32, u32) {
+    pub(crate) fn line_column(&self, offset: u32) -> (u32, u32) {
         if self.source.is_empty() {
             return (0, 0);
         }
@@ -50,14 +52,14 @@ impl<'a> Places<'a> {
 }
 
 /// The locations of a document in the form of [`LocTable`], made when asked for.
-pub(super) struct Locations<'d> {
+pub(crate) struct Locations<'d> {
     places: &'d Places<'d>,
     sources: Vec<Option<(Source, usize)>>,
-    pub(super) table: LocTable,
+    pub(crate) table: LocTable,
 }
 
 impl<'d> Locations<'d> {
-    pub(super) fn new(document: &text::Document, places: &'d Places<'d>) -> Self {
+    pub(crate) fn new(document: &text::Document, places: &'d Places<'d>) -> Self {
         let mut sources: Vec<Option<(Source, usize)>> = vec![None; document.locations.len()];
         for &id in &document.location_order {
             let index = id.0 as usize;
@@ -83,17 +85,17 @@ impl<'d> Locations<'d> {
     }
 
     /// The location of an operation, for a diagnostic.
-    pub(super) fn of(&self, op: &text::Operation) -> Location {
+    pub(crate) fn of(&self, op: &text::Operation) -> Location {
         self.location(op.span.start, op.location)
     }
 
     /// The location of a place inside an operation, for a diagnostic.
-    pub(super) fn at(&self, op: &text::Operation, offset: u32) -> Location {
+    pub(crate) fn at(&self, op: &text::Operation, offset: u32) -> Location {
         self.location(offset, op.location)
     }
 
     /// Adds the location of an operation to the table.
-    pub(super) fn add(&mut self, op: &text::Operation) -> LocId {
+    pub(crate) fn add(&mut self, op: &text::Operation) -> LocId {
         let location = self.of(op);
         self.table.add(location)
     }
@@ -150,5 +152,54 @@ fn convert(location: &text::Location, done: &[Option<(Source, usize)>]) -> Optio
                 _ => Some((Source::Fused(all), parts)),
             }
         }
+    }
+}
+
+/// Writes locations into a document, equal ones once.
+#[derive(Default)]
+pub(crate) struct Sources<'m> {
+    known: HashMap<&'m Source, text::LocId>,
+}
+
+impl<'m> Sources<'m> {
+    /// The location of an operation of a program.
+    pub(crate) fn add(&mut self, location: &'m Location, document: &mut text::Document<'m>) -> text::LocId {
+        match &location.source {
+            Some(source) => self.source(source, document),
+            None => text::LocId::UNKNOWN,
+        }
+    }
+
+    /// Sources are as deep as the front end lets them be, some dozens of parts.
+    fn source(&mut self, source: &'m Source, document: &mut text::Document<'m>) -> text::LocId {
+        if let Some(&id) = self.known.get(source) {
+            return id;
+        }
+        let location = match source {
+            Source::File { file, line, column } => text::Location::File {
+                path: file.as_str().into(),
+                line: *line,
+                column: *column,
+                end: None,
+            },
+            Source::Name { name, child } => text::Location::Name {
+                name: name.as_str().into(),
+                child: child.as_deref().map(|child| self.source(child, document)),
+            },
+            Source::CallSite { callee, caller } => text::Location::CallSite {
+                callee: self.source(callee, document),
+                caller: self.source(caller, document),
+            },
+            Source::Fused(all) => {
+                let children = all.iter().map(|source| self.source(source, document)).collect();
+                text::Location::Fused {
+                    metadata: None,
+                    children,
+                }
+            }
+        };
+        let id = document.add_location(location);
+        self.known.insert(source, id);
+        id
     }
 }
