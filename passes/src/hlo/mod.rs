@@ -5,6 +5,7 @@ mod canonicalize;
 mod expand_ops;
 mod fold_constants;
 mod inline;
+pub mod legalize;
 mod legalize_64bit;
 mod merge_equal_ops;
 mod remove_barriers;
