@@ -211,6 +211,27 @@ impl Tensor {
         ferrite_ir::literal::read_i64(self.ty.dtype, &self.bytes()[index * width..(index + 1) * width])
     }
 
+    /// All elements as numbers; the real parts of complex ones.
+    pub fn to_f64_vec(&self) -> Vec<f64> {
+        self.to_f64s().into_owned()
+    }
+
+    /// All elements as real and imaginary parts.
+    pub fn to_parts(&self) -> Vec<(f64, f64)> {
+        self.to_complex().iter().map(|z| (z.re, z.im)).collect()
+    }
+
+    /// A tensor from numbers, rounded to nearest even; integers truncate and saturate. `None` if their number does not
+    /// fit the type.
+    pub fn from_f64_vec(ty: TensorType, values: Vec<f64>) -> Option<Tensor> {
+        (ty.is_static() && ty.element_count() == values.len()).then(|| Tensor::from_f64s(ty, values))
+    }
+
+    /// A tensor from integers, which wrap to the width of the type. `None` if their number does not fit the type.
+    pub fn from_i64_vec(ty: TensorType, values: Vec<i64>) -> Option<Tensor> {
+        (ty.is_static() && ty.element_count() == values.len()).then(|| Tensor::from_i64s(ty, values))
+    }
+
     // ---- typed views ----
 
     /// The elements of an `f32` tensor.

@@ -3,4 +3,6 @@
 //! Nothing here decides anything about programs: options become [`ferrite_driver::CompileOptions`], results are printed,
 //! diagnostics become exit codes.
 
+pub mod exit;
+pub mod ferrite;
 pub mod neuronx;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ferrite_ir::diag::{Code, Diagnostic};
+pub use ferrite_passes::options::{AutoCast, CastType};
 
 /// Target when nobody names one (our choice: the cheapest instance to rent with a NeuronCore-v2).
 pub const DEFAULT_TARGET: &str = "inf2";
@@ -11,70 +12,33 @@ pub const DEFAULT_TARGET: &str = "inf2";
 /// (the limit documented with `NCC_EBVF030`).
 pub const DEFAULT_MAX_INSTRUCTIONS: usize = 5_000_000;
 
-/// Which fp32 operations are computed in a lower precision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AutoCast {
-    /// None: all arithmetic in the type the program says.
-    #[default]
-    None,
-    /// Dots and convolutions.
-    Matmult,
-    /// Every fp32 operation.
-    All,
-}
-
-impl AutoCast {
-    /// The value of `--auto-cast` with this name; `matmul` is an older spelling.
-    pub fn from_name(name: &str) -> Result<AutoCast, Diagnostic> {
-        match name {
-            "none" => Ok(AutoCast::None),
-            "matmult" | "matmul" => Ok(AutoCast::Matmult),
-            "all" => Ok(AutoCast::All),
-            _ => Err(bad_value("--auto-cast", name, "none, matmult or all")),
-        }
-    }
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            AutoCast::None => "none",
-            AutoCast::Matmult => "matmult",
-            AutoCast::All => "all",
-        }
+/// The value of `--auto-cast` with this name; `matmul` is an older spelling.
+pub fn auto_cast(name: &str) -> Result<AutoCast, Diagnostic> {
+    match name {
+        "none" => Ok(AutoCast::None),
+        "matmult" | "matmul" => Ok(AutoCast::Matmult),
+        "all" => Ok(AutoCast::All),
+        _ => Err(bad_value("--auto-cast", name, "none, matmult or all")),
     }
 }
 
-/// What auto-cast casts to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // the names are those of the types
-pub enum CastType {
-    #[default]
-    Bf16,
-    Fp16,
-    Tf32,
-    Fp8E4m3,
+/// The name of a value of `--auto-cast`.
+pub fn auto_cast_name(value: AutoCast) -> &'static str {
+    match value {
+        AutoCast::None => "none",
+        AutoCast::Matmult => "matmult",
+        AutoCast::All => "all",
+    }
 }
 
-impl CastType {
-    /// The value of `--auto-cast-type` with this name.
-    pub fn from_name(name: &str) -> Result<CastType, Diagnostic> {
-        match name {
-            "bf16" => Ok(CastType::Bf16),
-            "fp16" => Ok(CastType::Fp16),
-            "tf32" => Ok(CastType::Tf32),
-            "fp8_e4m3" => Ok(CastType::Fp8E4m3),
-            _ => Err(bad_value("--auto-cast-type", name, "bf16, fp16, tf32 or fp8_e4m3")),
-        }
-    }
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            CastType::Bf16 => "bf16",
-            CastType::Fp16 => "fp16",
-            CastType::Tf32 => "tf32",
-            CastType::Fp8E4m3 => "fp8_e4m3",
-        }
+/// The value of `--auto-cast-type` with this name.
+pub fn cast_type(name: &str) -> Result<CastType, Diagnostic> {
+    match name {
+        "bf16" => Ok(CastType::Bf16),
+        "fp16" => Ok(CastType::Fp16),
+        "tf32" => Ok(CastType::Tf32),
+        "fp8_e4m3" => Ok(CastType::Fp8E4m3),
+        _ => Err(bad_value("--auto-cast-type", name, "bf16, fp16, tf32 or fp8_e4m3")),
     }
 }
 
@@ -177,6 +141,8 @@ impl IntegerDowncast {
 pub struct CompileOptions {
     /// Name of the program in the NEFF: by convention the output path without its extension.
     pub name: String,
+    /// Names of the inputs in the NEFF, in order; `input<n>` where missing.
+    pub input_names: Vec<String>,
     /// Target: one of [`ferrite_ir::machine::MachineModel::targets`].
     pub target: String,
     /// A machine model file that replaces the built-in one of [`CompileOptions::target`].
@@ -209,6 +175,7 @@ impl Default for CompileOptions {
     fn default() -> Self {
         CompileOptions {
             name: "file".to_string(),
+            input_names: Vec::new(),
             target: DEFAULT_TARGET.to_string(),
             machine: None,
             opt_level: OptLevel::default(),
@@ -226,6 +193,19 @@ impl Default for CompileOptions {
     }
 }
 
+impl CompileOptions {
+    /// What passes must know of these options.
+    pub fn for_passes(&self) -> ferrite_passes::options::CompileOptions {
+        ferrite_passes::options::CompileOptions {
+            auto_cast: self.auto_cast,
+            auto_cast_type: self.auto_cast_type,
+            mixed_precision_accumulation: self.mixed_precision_accumulation,
+            opt_level: self.opt_level.number(),
+            ..Default::default()
+        }
+    }
+}
+
 /// The error of a wrong option value.
 pub fn bad_value(option: &str, value: &str, expected: &str) -> Diagnostic {
     Diagnostic::error(Code::Usage, format!("`{value}` is no value of `{option}`")).help(format!("give {expected}"))
@@ -238,11 +218,9 @@ mod tests {
     #[test]
     fn every_name_is_read_back() {
         for cast in [AutoCast::None, AutoCast::Matmult, AutoCast::All] {
-            assert_eq!(AutoCast::from_name(cast.name()).unwrap(), cast);
+            assert_eq!(auto_cast(auto_cast_name(cast)).unwrap(), cast);
         }
-        for ty in [CastType::Bf16, CastType::Fp16, CastType::Tf32, CastType::Fp8E4m3] {
-            assert_eq!(CastType::from_name(ty.name()).unwrap(), ty);
-        }
+        assert!(cast_type("bf16").is_ok() && cast_type("BF16").is_err());
         for level in [OptLevel::O1, OptLevel::O2, OptLevel::O3] {
             assert_eq!(OptLevel::from_name(&level.number().to_string()).unwrap(), level);
         }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use ferrite_driver::options::{AutoCast, CastType, CompileOptions, IntegerDowncast, OptLevel, bad_value};
+use ferrite_driver::options::{self, AutoCast, CastType, CompileOptions, IntegerDowncast, OptLevel, bad_value};
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::machine::MachineModel;
 
@@ -253,8 +253,8 @@ fn apply(given: &Given, s: &mut Settings, seen: &mut Seen) -> Result<(), Diagnos
             s.notes
                 .push(format!("`--model-type {value}` {what} does not change the code"));
         }
-        Opt::AutoCast => s.compile.auto_cast = AutoCast::from_name(value)?,
-        Opt::AutoCastType => s.compile.auto_cast_type = CastType::from_name(value)?,
+        Opt::AutoCast => s.compile.auto_cast = options::auto_cast(value)?,
+        Opt::AutoCastType => s.compile.auto_cast_type = options::cast_type(value)?,
         Opt::NativeInt64 => match value {
             "default" | "disabled" => {}
             "enabled" => {

@@ -1,0 +1,333 @@
+//! The command line of `ferrite`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ferrite_driver::options::{AutoCast, CastType, CompileOptions, DEFAULT_MAX_INSTRUCTIONS, DEFAULT_TARGET, OptLevel};
+
+/// An open HLO-to-NEFF optimizing compiler for AWS NeuronCores, with a cycle-level simulator.
+#[derive(Parser, Debug)]
+#[command(name = "ferrite", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "exit codes: 0 success, 1 an error in the input or a comparison that failed, \
+                        2 a wrong command line, 70 a defect of Ferrite"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Compiles a model to a NEFF.
+    Compile(CompileArgs),
+    /// Runs a NEFF in the simulator: results and cycles.
+    Run(RunArgs),
+    /// Simulates the time of a NEFF, without data.
+    Profile(ProfileArgs),
+    /// Compiles a model, runs it in the simulator and compares the results with the reference interpreter.
+    Validate(ValidateArgs),
+    /// Runs a model in the reference interpreter.
+    Interpret(InterpretArgs),
+    /// Shows what a NEFF holds.
+    Inspect(InspectArgs),
+    /// Runs passes on a model and prints the program.
+    Opt(OptArgs),
+    /// Lists the passes and the pipelines of -O1, -O2 and -O3.
+    Passes(ListArgs),
+    /// Lists the targets.
+    Targets(TargetsArgs),
+}
+
+/// Options of everything that compiles.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Compilation")]
+pub struct CompileFlags {
+    /// Machine to compile for: inf2, trn1, trn1n, trn2 or trn3.
+    #[arg(long, default_value = DEFAULT_TARGET)]
+    pub target: String,
+    /// A machine model file in place of the built-in one (start from `ferrite targets --print NAME`).
+    #[arg(long, value_name = "FILE")]
+    pub machine: Option<PathBuf>,
+    /// Optimisation level.
+    #[arg(short = 'O', long = "optlevel", value_name = "LEVEL", default_value = "2")]
+    pub opt_level: Level,
+    /// Which fp32 operations are computed in a lower precision.
+    #[arg(long, value_name = "WHICH", default_value = "none")]
+    pub auto_cast: Cast,
+    /// The lower precision.
+    #[arg(long, value_name = "TYPE", default_value = "bf16")]
+    pub auto_cast_type: CastTo,
+    /// Accumulate in the operands' type rather than in fp32.
+    #[arg(long)]
+    pub disable_mixed_precision_accumulation: bool,
+    /// Refuse programs of more instructions than this.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_INSTRUCTIONS)]
+    pub max_instructions: usize,
+    /// Write the program after each pass into DIR, one numbered file each.
+    #[arg(long, value_name = "DIR")]
+    pub dump_ir: Option<PathBuf>,
+    /// Print the program after this pass (may be repeated, or a comma list).
+    #[arg(long, value_name = "PASS", value_delimiter = ',')]
+    pub print_after: Vec<String>,
+    /// Print how long each pass took.
+    #[arg(long)]
+    pub time_passes: bool,
+    /// Run the verifiers after each pass.
+    #[arg(long)]
+    pub verify_each: bool,
+}
+
+impl CompileFlags {
+    /// The options for the compiler.
+    pub fn options(&self) -> CompileOptions {
+        let defaults = CompileOptions::default();
+        CompileOptions {
+            target: self.target.clone(),
+            machine: self.machine.clone(),
+            opt_level: match self.opt_level {
+                Level::O1 => OptLevel::O1,
+                Level::O2 => OptLevel::O2,
+                Level::O3 => OptLevel::O3,
+            },
+            auto_cast: match self.auto_cast {
+                Cast::None => AutoCast::None,
+                Cast::Matmult => AutoCast::Matmult,
+                Cast::All => AutoCast::All,
+            },
+            auto_cast_type: match self.auto_cast_type {
+                CastTo::Bf16 => CastType::Bf16,
+                CastTo::Fp16 => CastType::Fp16,
+                CastTo::Tf32 => CastType::Tf32,
+                CastTo::Fp8E4m3 => CastType::Fp8E4m3,
+            },
+            mixed_precision_accumulation: !self.disable_mixed_precision_accumulation,
+            max_instructions: self.max_instructions,
+            dump_ir: self.dump_ir.clone(),
+            print_after: self.print_after.clone(),
+            verify_each: self.verify_each || defaults.verify_each,
+            ..defaults
+        }
+    }
+}
+
+/// Values of `-O`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Level {
+    /// Core optimisations, least compile time.
+    #[value(name = "1")]
+    O1,
+    /// The default balance.
+    #[value(name = "2")]
+    O2,
+    /// Possibly faster code for a longer compilation.
+    #[value(name = "3")]
+    O3,
+}
+
+/// Values of `--auto-cast`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Cast {
+    /// None.
+    None,
+    /// Dots and convolutions.
+    #[value(alias = "matmul")]
+    Matmult,
+    /// Every fp32 operation.
+    All,
+}
+
+/// Values of `--auto-cast-type`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // the names are those of the types
+pub enum CastTo {
+    Bf16,
+    Fp16,
+    Tf32,
+    #[value(name = "fp8_e4m3")]
+    Fp8E4m3,
+}
+
+/// `ferrite compile`.
+#[derive(Args, Debug)]
+pub struct CompileArgs {
+    /// The model: StableHLO text, or another form that the front end recognises by its content.
+    pub model: PathBuf,
+    /// Where the NEFF goes [default: the model's name with .neff].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Parameters to freeze into the NEFF as constants: an .npz file with arrays named arg0, arg1, ...
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Do not compress the NEFF.
+    #[arg(long)]
+    pub uncompressed: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub flags: CompileFlags,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ferrite run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The NEFF.
+    pub neff: PathBuf,
+    /// Inputs: an .npz file with arrays named arg0, arg1, ...
+    #[arg(long, value_name = "FILE")]
+    pub inputs: PathBuf,
+    /// Where the outputs go: an .npz file with arrays named out0, out1, ...
+    #[arg(long, value_name = "FILE")]
+    pub outputs: Option<PathBuf>,
+    /// Write summary, Perfetto trace and pictures into DIR.
+    #[arg(long, value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+    /// Cores to simulate.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub cores: usize,
+    /// A machine model file in place of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub machine: Option<PathBuf>,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ferrite profile`.
+#[derive(Args, Debug)]
+pub struct ProfileArgs {
+    /// The NEFF.
+    pub neff: PathBuf,
+    /// Write summary, Perfetto trace and pictures into DIR.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// A machine model file in place of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub machine: Option<PathBuf>,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ferrite validate`.
+#[derive(Args, Debug)]
+pub struct ValidateArgs {
+    /// The model.
+    #[arg(required_unless_present = "case", conflicts_with = "case")]
+    pub model: Option<PathBuf>,
+    /// A case folder: model, inputs or how to make them, expected outputs, tolerances.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["inputs", "expected"])]
+    pub case: Option<PathBuf>,
+    /// Inputs: an .npz file with arrays named arg0, arg1, ...
+    #[arg(long, value_name = "FILE", required_unless_present = "case")]
+    pub inputs: Option<PathBuf>,
+    /// Expected outputs: an .npz file with arrays named out0, out1, ...; compared besides the interpreter's.
+    #[arg(long, value_name = "FILE")]
+    pub expected: Option<PathBuf>,
+    /// Relative tolerance [default: the case's, else by dtype and auto-cast].
+    #[arg(long, value_name = "R")]
+    pub rtol: Option<f64>,
+    /// Absolute tolerance [default: the case's, else by dtype and auto-cast].
+    #[arg(long, value_name = "A")]
+    pub atol: Option<f64>,
+    /// Write summary, Perfetto trace and pictures into DIR.
+    #[arg(long, value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub flags: CompileFlags,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ferrite interpret`.
+#[derive(Args, Debug)]
+pub struct InterpretArgs {
+    /// The model.
+    pub model: PathBuf,
+    /// Inputs: an .npz file with arrays named arg0, arg1, ...
+    #[arg(long, value_name = "FILE")]
+    pub inputs: PathBuf,
+    /// Where the outputs go: an .npz file with arrays named out0, out1, ...
+    #[arg(long, value_name = "FILE")]
+    pub outputs: Option<PathBuf>,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ferrite inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// The NEFF.
+    pub neff: PathBuf,
+    /// Print the instructions as text.
+    #[arg(long, conflicts_with = "json")]
+    pub disassemble: bool,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ferrite opt`.
+#[derive(Args, Debug)]
+pub struct OptArgs {
+    /// The model; `-` reads standard input.
+    pub input: PathBuf,
+    /// Passes in order, separated by commas; -O1, -O2 and -O3 stand for their pipelines.
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
+    pub passes: Vec<String>,
+    /// Where the program goes [default: standard output].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub flags: CompileFlags,
+}
+
+/// Commands without options of their own.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ferrite targets`.
+#[derive(Args, Debug)]
+pub struct TargetsArgs {
+    /// Print the machine model file of one target: a start for an edited one.
+    #[arg(long, value_name = "NAME", conflicts_with = "json")]
+    pub print: Option<String>,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn levels_are_written_in_one_word_or_two() {
+        for line in [["-O1"].as_slice(), &["-O", "1"], &["--optlevel=1"]] {
+            let argv = ["ferrite", "compile", "m.mlir"].iter().chain(line);
+            let Command::Compile(args) = Cli::try_parse_from(argv).unwrap().command else {
+                panic!("{line:?}")
+            };
+            assert_eq!(args.flags.options().opt_level, OptLevel::O1);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The commands of `ferrite`: options to calls of the driver, results to answers.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ferrite_driver::compile::{self, Compiled};
+use ferrite_driver::pipeline::{self, PIPELINES};
+use ferrite_driver::record::{Program, Recorder};
+use ferrite_driver::run::{self, RunOptions};
+use ferrite_driver::validate::{self, ValidateOptions};
+use ferrite_driver::{arrays, files, inspect, model};
+use ferrite_ir::diag::{Code, Diagnostic, Result};
+use ferrite_ir::hlo;
+use ferrite_ir::isa;
+use ferrite_ir::machine::MachineModel;
+use ferrite_neff::{Compression, Neff, WriteOptions};
+use ferrite_passes::registry;
+use ferrite_report::{Profile, Written};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use super::args::{
+    Command, CompileArgs, InspectArgs, InterpretArgs, OptArgs, ProfileArgs, RunArgs, TargetsArgs, ValidateArgs,
+};
+use super::{Answer, Outcome, diagnostic, text};
+
+/// Runs a command.
+pub fn run(command: &Command) -> Outcome {
+    match command {
+        Command::Compile(args) => compile(args),
+        Command::Run(args) => execute(args),
+        Command::Profile(args) => profile(args),
+        Command::Validate(args) => validate(args),
+        Command::Interpret(args) => interpret(args),
+        Command::Inspect(args) => inspect(args).map_err(one),
+        Command::Opt(args) => opt(args),
+        Command::Passes(_) => passes().map_err(one),
+        Command::Targets(args) => targets(args).map_err(one),
+    }
+}
+
+fn one(error: Diagnostic) -> Vec<Diagnostic> {
+    vec![error]
+}
+
+/// A spinner on a terminal, nothing elsewhere.
+fn busy(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn answer(text: String, json: Value) -> Answer {
+    Answer {
+        text,
+        json,
+        ok: true,
+        warnings: Vec::new(),
+    }
+}
+
+fn compile(args: &CompileArgs) -> Outcome {
+    let start = Instant::now();
+    let output = args.output.clone().unwrap_or_else(|| {
+        let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
+        let stem = stem.strip_suffix(".stablehlo").unwrap_or(&stem);
+        Path::new(stem).with_extension("neff")
+    });
+    let bar = busy("compiling");
+    let mut options = args.flags.options();
+    options.name = Neff::network_name(&output.to_string_lossy()).to_string();
+    options.uncompressed = args.uncompressed;
+    let mut module = model::read(&args.model)?;
+    if let Some(path) = &args.weights {
+        options.input_names = freeze(&mut module, path).map_err(one)?;
+    }
+    let compiled = compile::compile(module, &options)?;
+    let compression = if options.uncompressed {
+        Compression::None
+    } else {
+        Compression::Gzip
+    };
+    compiled
+        .neff
+        .write_file(&WriteOptions { compression }, &output)
+        .map_err(one)?;
+    bar.finish_and_clear();
+    let bytes = std::fs::metadata(&output)
+        .map_err(|e| one(files::failure(&output, &e)))?
+        .len();
+    let seconds = start.elapsed().as_secs_f64();
+    let program = inspect::describe(&compiled.neff.programs[0]);
+    let json = json!({
+        "ok": true,
+        "output": output.to_string_lossy(),
+        "target": program.target,
+        "seconds": seconds,
+        "peak_memory_bytes": peak_memory(),
+        "neff_bytes": bytes,
+        "instructions": program.instructions,
+        "instructions_per_engine": program.instructions_per_engine,
+        "dma_transfers": program.dma_transfers,
+        "constant_bytes": program.constant_bytes,
+        "scratch_bytes": program.scratch_bytes,
+        "model_flops": program.model_flops,
+        "passes": compiled.timings,
+        "printed": compiled.prints,
+        "warnings": compiled.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
+    });
+    let mut text = printed(&compiled);
+    if args.flags.time_passes {
+        text.push_str(&text::timings(&compiled.timings));
+    }
+    text.push_str(&text::compiled(&output, bytes, seconds, &program));
+    Ok(Answer {
+        warnings: compiled.warnings,
+        ..answer(text, json)
+    })
+}
+
+/// The most memory that this process held so far, where the system tells (Linux).
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+/// The programs that `--print-after` asked for.
+fn printed(compiled: &Compiled) -> String {
+    compiled
+        .prints
+        .iter()
+        .map(|p| format!("// after {}\n{}\n", p.pass, p.text))
+        .collect()
+}
+
+/// Turns the parameters that an `.npz` file holds into constants; returns the names of the others.
+fn freeze(module: &mut hlo::Module, path: &Path) -> Result<Vec<String>> {
+    let types = run::module_inputs(module)?;
+    let mut values = Vec::new();
+    for (name, array) in arrays::read_npz(path)? {
+        let number = name.strip_prefix("arg").and_then(|n| n.parse::<usize>().ok());
+        let Some((number, ty)) = number.and_then(|n| types.get(n).map(|ty| (n, ty))) else {
+            let text = format!("`{}`: array `{name}` is no parameter of the model", path.display());
+            return Err(Diagnostic::error(Code::Usage, text).help("name the arrays arg0, arg1, ..."));
+        };
+        values.push((number, array.into_tensor(&name, ty.dtype)?.to_literal()));
+    }
+    model::freeze(module, values)
+}
+
+fn execute(args: &RunArgs) -> Outcome {
+    if args.cores != 1 {
+        let text = format!("`--cores {}` is not supported yet", args.cores);
+        return Err(one(
+            Diagnostic::error(Code::Unsupported, text).help("leave it out: one core is simulated")
+        ));
+    }
+    let bar = busy("simulating");
+    let neff = Neff::read_file(&args.neff).map_err(one)?;
+    let options = RunOptions {
+        machine: args.machine.clone(),
+        timeline: args.profile.is_some(),
+    };
+    let inputs = arrays::read_inputs(&args.inputs, &run::input_types(&neff).map_err(one)?).map_err(one)?;
+    let done = run::run(&neff, &inputs, &options)?;
+    if let Some(path) = &args.outputs {
+        arrays::write_numbered(path, "out", &done.outputs).map_err(one)?;
+    }
+    bar.finish_and_clear();
+    let written = write_profile(&done.profile, args.profile.as_deref())?;
+    let summary = ferrite_report::Summary::new(&done.profile);
+    let text = text::summary(&summary) + &text::written(written.as_ref());
+    Ok(answer(text, to_json(&summary)))
+}
+
+/// Writes the files of a profile, if asked for.
+fn write_profile(profile: &Profile, folder: Option<&Path>) -> Result<Option<Written>, Vec<Diagnostic>> {
+    folder
+        .map(|folder| ferrite_report::write_all(profile, folder))
+        .transpose()
+        .map_err(one)
+}
+
+fn profile(args: &ProfileArgs) -> Outcome {
+    let bar = busy("simulating");
+    let neff = Neff::read_file(&args.neff).map_err(one)?;
+    let options = RunOptions {
+        machine: args.machine.clone(),
+        timeline: args.out.is_some(),
+    };
+    let profile = run::profile(&neff, &options)?;
+    bar.finish_and_clear();
+    let written = write_profile(&profile, args.out.as_deref())?;
+    let summary = ferrite_report::Summary::new(&profile);
+    let text = text::summary(&summary) + &text::written(written.as_ref());
+    Ok(answer(text, to_json(&summary)))
+}
+
+fn validate(args: &ValidateArgs) -> Outcome {
+    let bar = busy("validating");
+    let options = ValidateOptions {
+        compile: args.flags.options(),
+        rtol: args.rtol,
+        atol: args.atol,
+        timeline: args.profile.is_some(),
+    };
+    let validation = match (&args.case, &args.model, &args.inputs) {
+        (Some(folder), ..) => validate::case(folder, &options)?,
+        (None, Some(model), Some(inputs)) => validate::files(model, inputs, args.expected.as_deref(), &options)?,
+        _ => {
+            return Err(vec![Diagnostic::error(
+                Code::Usage,
+                "give a model and `--inputs`, or `--case`",
+            )]);
+        }
+    };
+    bar.finish_and_clear();
+    let written = write_profile(&validation.profile, args.profile.as_deref())?;
+    let mut text = printed(&validation.compiled);
+    if args.flags.time_passes {
+        text.push_str(&text::timings(&validation.report.passes));
+    }
+    text.push_str(&text::validation(&validation.report));
+    text.push_str(&text::written(written.as_ref()));
+    Ok(Answer {
+        ok: validation.report.ok,
+        warnings: validation.compiled.warnings,
+        ..answer(text, to_json(&validation.report))
+    })
+}
+
+fn interpret(args: &InterpretArgs) -> Outcome {
+    let bar = busy("interpreting");
+    let module = model::read(&args.model)?;
+    let inputs = arrays::read_inputs(&args.inputs, &run::module_inputs(&module).map_err(one)?).map_err(one)?;
+    let start = Instant::now();
+    let outputs = ferrite_interp::interpret(&module, &inputs).map_err(one)?;
+    let seconds = start.elapsed().as_secs_f64();
+    bar.finish_and_clear();
+    if let Some(path) = &args.outputs {
+        arrays::write_numbered(path, "out", &outputs).map_err(one)?;
+    }
+    let types: Vec<String> = outputs.iter().map(|t| t.ty().to_string()).collect();
+    let text: String = types
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| format!("out{i}: {ty}\n"))
+        .collect();
+    Ok(answer(
+        text,
+        json!({ "ok": true, "seconds": seconds, "outputs": types }),
+    ))
+}
+
+fn inspect(args: &InspectArgs) -> Result<Answer> {
+    let (neff, inspection) = inspect::inspect(&args.neff)?;
+    let text = if args.disassemble {
+        neff.programs
+            .iter()
+            .map(|p| {
+                isa::text::print(
+                    p,
+                    isa::text::PrintOptions {
+                        locations: true,
+                        constants: false,
+                    },
+                )
+            })
+            .collect()
+    } else {
+        text::inspection(&inspection)
+    };
+    Ok(answer(text, to_json(&inspection)))
+}
+
+fn opt(args: &OptArgs) -> Outcome {
+    let bytes = if args.input == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .map_err(|e| one(files::failure(&args.input, &e)))?;
+        bytes
+    } else {
+        files::read(&args.input).map_err(one)?
+    };
+    let mut module = ferrite_frontend::Frontend::read(&bytes, &args.input.to_string_lossy())?;
+    let options = args.flags.options();
+    let machine = compile::machine(&options.target, options.machine.as_deref()).map_err(one)?;
+    let passes = pipeline::resolve(&args.passes).map_err(one)?;
+    let mut recorder = Recorder::new(&options).map_err(one)?;
+    let warnings = compile::run_passes(&mut module, &passes, &options, &machine, &mut recorder)?;
+    recorder.finish().map_err(one)?;
+    let mut text: String = recorder
+        .prints
+        .iter()
+        .map(|p| format!("// after {}\n{}\n", p.pass, p.text))
+        .collect();
+    if args.flags.time_passes {
+        text.push_str(&text::timings(&recorder.timings));
+    }
+    let program = Program::Hlo(&module).text();
+    match &args.output {
+        Some(path) => files::write(path, program.as_bytes()).map_err(one)?,
+        None => text.push_str(&program),
+    }
+    Ok(Answer {
+        warnings,
+        ..answer(text, Value::Null)
+    })
+}
+
+fn passes() -> Result<Answer> {
+    let all = registry::all();
+    let json = json!({
+        "passes": all.iter().map(|p| json!({ "name": p.name, "level": p.level().name(), "doc": p.doc })).collect::<Vec<_>>(),
+        "pipelines": PIPELINES.iter().map(|p| json!({ "name": p.name, "doc": p.doc, "passes": p.passes })).collect::<Vec<_>>(),
+    });
+    Ok(answer(text::passes(&all), json))
+}
+
+fn targets(args: &TargetsArgs) -> Result<Answer> {
+    if let Some(name) = &args.print {
+        MachineModel::target(name)?;
+        return Ok(answer(
+            MachineModel::target_text(name).unwrap_or_default().to_string(),
+            Value::Null,
+        ));
+    }
+    let machines: Vec<_> = MachineModel::targets()
+        .map(MachineModel::target)
+        .collect::<Result<_>>()?;
+    let json = machines.iter().map(|m| {
+        json!({
+            "name": m.name,
+            "core": m.core,
+            "chip": m.chip.name,
+            "cores_per_chip": m.chip.cores,
+            "sbuf_bytes_per_partition": m.sbuf.usable_bytes_per_partition,
+            "hbm_bytes_per_core": m.hbm.bytes_per_core,
+            "dma_bytes_per_s": m.dma_bytes_per_s(),
+            "bf16_flops": m.peak_flops(ferrite_ir::dtype::DType::BF16),
+        })
+    });
+    let json = json!({ "targets": json.collect::<Vec<_>>() });
+    Ok(answer(text::targets(&machines), json))
+}
+
+/// Results are plain data: they always have a JSON form.
+fn to_json(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}

@@ -1,0 +1,143 @@
+//! `ferrite`: compile, run, profile, validate, interpret, inspect, opt, passes, targets.
+//!
+//! A command returns an [`Answer`]: text for people, or the one JSON object of `--json`.
+
+pub mod args;
+mod commands;
+mod text;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use ferrite_driver::{guard, model, reproducer};
+use ferrite_ir::diag::{Diagnostic, Severity};
+use serde_json::{Value, json};
+
+use crate::exit;
+use args::{Cli, Command};
+
+/// What a command has to say.
+pub struct Answer {
+    /// For people.
+    text: String,
+    /// The object of `--json`.
+    json: Value,
+    /// Whether the command's question was answered with yes; `validate` may answer no.
+    ok: bool,
+    warnings: Vec<Diagnostic>,
+}
+
+/// Outcome of a command.
+type Outcome = Result<Answer, Vec<Diagnostic>>;
+
+/// Runs the tool on its arguments, the program's name first, and returns the exit code.
+pub fn main(argv: &[OsString], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let cli = match Cli::try_parse_from(argv) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            let _ = write!(err, "{}", error.render());
+            return exit::USAGE;
+        }
+        Err(help) => {
+            let _ = write!(out, "{}", help.render());
+            return exit::SUCCESS;
+        }
+    };
+    let as_json = wants_json(&cli.command);
+    match guard::guarded(|| commands::run(&cli.command)) {
+        Ok(answer) => {
+            if !answer.warnings.is_empty() {
+                let text = model::render(&answer.warnings, model_of(&cli.command).as_deref());
+                let _ = writeln!(err, "{}", text.trim_end());
+            }
+            let written = if as_json {
+                serde_json::to_writer(&mut *out, &answer.json)
+                    .map_err(Into::into)
+                    .and_then(|()| writeln!(out))
+            } else {
+                out.write_all(answer.text.as_bytes())
+            };
+            // A closed pipe means that the reader has seen enough.
+            let _ = written.and_then(|()| out.flush());
+            if answer.ok { exit::SUCCESS } else { exit::FAILURE }
+        }
+        Err(errors) => {
+            let _ = writeln!(
+                err,
+                "{}",
+                model::render(&errors, model_of(&cli.command).as_deref()).trim_end()
+            );
+            if guard::is_bug(&errors) {
+                let words: Vec<String> = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+                let inputs = inputs(&cli.command);
+                let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+                if let Some(folder) = reproducer::save("ferrite-bug", &words, &inputs, &errors) {
+                    let _ = writeln!(err, "saved what is needed to reproduce it in {}", folder.display());
+                }
+            }
+            if as_json {
+                let object = json!({ "ok": false, "errors": errors.iter().map(diagnostic).collect::<Vec<_>>() });
+                let _ = writeln!(out, "{object}");
+            }
+            exit::of(&errors)
+        }
+    }
+}
+
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Compile(a) => a.json,
+        Command::Run(a) => a.json,
+        Command::Profile(a) => a.json,
+        Command::Validate(a) => a.json,
+        Command::Interpret(a) => a.json,
+        Command::Inspect(a) => a.json,
+        Command::Opt(_) => false,
+        Command::Passes(a) => a.json,
+        Command::Targets(a) => a.json,
+    }
+}
+
+/// The files that a reproducer needs.
+fn inputs(command: &Command) -> Vec<PathBuf> {
+    match command {
+        Command::Compile(a) => vec![a.model.clone()],
+        Command::Run(a) => vec![a.neff.clone(), a.inputs.clone()],
+        Command::Profile(a) => vec![a.neff.clone()],
+        Command::Validate(a) => model_of(command).into_iter().chain(a.inputs.clone()).collect(),
+        Command::Interpret(a) => vec![a.model.clone(), a.inputs.clone()],
+        Command::Inspect(a) => vec![a.neff.clone()],
+        Command::Opt(a) => vec![a.input.clone()],
+        Command::Passes(_) | Command::Targets(_) => Vec::new(),
+    }
+}
+
+/// The model that places in messages are in.
+fn model_of(command: &Command) -> Option<PathBuf> {
+    match command {
+        Command::Compile(a) => Some(a.model.clone()),
+        Command::Validate(a) => a
+            .model
+            .clone()
+            .or_else(|| a.case.as_ref().map(|folder| folder.join("model.stablehlo.mlir"))),
+        Command::Interpret(a) => Some(a.model.clone()),
+        Command::Opt(a) => Some(a.input.clone()),
+        Command::Run(_) | Command::Profile(_) | Command::Inspect(_) | Command::Passes(_) | Command::Targets(_) => None,
+    }
+}
+
+/// A diagnostic as JSON.
+fn diagnostic(d: &Diagnostic) -> Value {
+    json!({
+        "severity": if d.severity == Severity::Error { "error" } else { "warning" },
+        "code": d.code.to_string(),
+        "message": d.message,
+        "line": d.location.line,
+        "column": d.location.column,
+        "source": d.location.source.as_ref().map(ToString::to_string),
+        "label": d.label,
+        "help": d.help,
+    })
+}

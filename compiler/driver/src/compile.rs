@@ -1,0 +1,111 @@
+//! From a model to a NEFF.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ferrite_ir::diag::{Code, Diagnostic, Result};
+use ferrite_ir::hlo::Module;
+use ferrite_ir::machine::MachineModel;
+use ferrite_neff::Neff;
+use ferrite_passes::lower::{self, LowerOptions};
+use ferrite_passes::pass::{AnyPass, PassContext, Run};
+use ferrite_passes::tile::{self, TileOptions};
+
+use crate::options::CompileOptions;
+use crate::pipeline::Pipeline;
+use crate::record::{Print, Program, Recorder, Timing};
+use crate::{checks, files};
+
+/// The outcome of a compilation.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The program.
+    pub neff: Neff,
+    /// What the user should know.
+    pub warnings: Vec<Diagnostic>,
+    /// Steps with their times.
+    pub timings: Vec<Timing>,
+    /// Programs that `--print-after` asked for.
+    pub prints: Vec<Print>,
+}
+
+/// The machine model that the options name.
+pub fn machine(target: &str, file: Option<&Path>) -> Result<Arc<MachineModel>> {
+    let Some(path) = file else {
+        return MachineModel::target(target);
+    };
+    let text = String::from_utf8(files::read(path)?)
+        .map_err(|_| Diagnostic::error(Code::Parse, format!("`{}` is not UTF-8 text", path.display())))?;
+    MachineModel::from_toml(&text).map(Arc::new)
+}
+
+/// Compiles a module. The same module and options always give the same NEFF.
+///
+/// # Errors
+/// All errors that the first failing stage found.
+pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled, Vec<Diagnostic>> {
+    let one = |e: Diagnostic| vec![e];
+    let machine = machine(&options.target, options.machine.as_deref()).map_err(one)?;
+    if options.fp8_e4m3fn_as_e4m3 {
+        checks::reinterpret_e4m3fn(&mut module);
+    }
+    checks::check(&module, options, &machine)?;
+    let mut recorder = Recorder::new(options).map_err(one)?;
+    let passes = Pipeline::of(options.opt_level).resolve().map_err(one)?;
+    let hlo_op_count = Program::Hlo(&module).ops() as u64;
+    let warnings = run_passes(&mut module, &passes, options, &machine, &mut recorder)?;
+
+    let start = Instant::now();
+    let lower_options = LowerOptions {
+        input_names: options.input_names.clone(),
+        ..LowerOptions::new(&machine)
+    };
+    let lowered = lower::lower(&module, &machine, &lower_options).map_err(one)?;
+    recorder.done("lower", start, Program::Tile(&lowered))?;
+    drop(module);
+
+    let start = Instant::now();
+    let defaults = TileOptions::default();
+    let tile_options = TileOptions {
+        verify: options.verify_each || defaults.verify,
+        ..defaults
+    };
+    let program = tile::compile(lowered, &machine, &tile_options).map_err(one)?;
+    recorder.done("encode", start, Program::Isa(&program))?;
+    recorder.finish().map_err(one)?;
+    checks::check_size(&program, options).map_err(one)?;
+
+    let mut neff = Neff::new(options.name.clone(), program);
+    neff.hlo_op_count = hlo_op_count;
+    Ok(Compiled {
+        neff,
+        warnings,
+        timings: recorder.timings,
+        prints: recorder.prints,
+    })
+}
+
+/// Runs hlo passes in order; returns their warnings.
+pub fn run_passes(
+    module: &mut Module,
+    passes: &[AnyPass],
+    options: &CompileOptions,
+    machine: &MachineModel,
+    recorder: &mut Recorder,
+) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let asked = options.for_passes();
+    let mut cx = PassContext::new(machine, &asked);
+    for pass in passes {
+        let start = Instant::now();
+        match &pass.run {
+            Run::Hlo(run) => run(module, &mut cx).map_err(|e| vec![e])?,
+            Run::Tile(_) => {
+                let text = format!("`{}` works on the tile level, which follows lowering", pass.name);
+                return Err(vec![Diagnostic::error(Code::Usage, text)]);
+            }
+        };
+        recorder.done(pass.name, start, Program::Hlo(module))?;
+    }
+    Ok(cx.warnings)
+}

@@ -1,0 +1,175 @@
+//! Reading models: a file of any kind that the front end recognises, or the folder that torch-neuronx writes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ferrite_frontend::Frontend;
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::hlo::{Module, OpKind, Type};
+use ferrite_ir::literal::Literal;
+use serde::Deserialize;
+
+use crate::files;
+
+/// Reads a model. The kind of a file is recognised from its content, never from its name. A folder holds `graph.hlo`
+/// and `metadata.json`, which may name weights that become constants.
+///
+/// # Errors
+/// All errors of the file, with the offending lines.
+pub fn read(path: &Path) -> Result<Module, Vec<Diagnostic>> {
+    if path.is_dir() {
+        return read_folder(path);
+    }
+    let bytes = files::read(path).map_err(|e| vec![e])?;
+    Frontend::read(&bytes, &path.to_string_lossy())
+}
+
+/// Diagnostics as text for people, with the offending lines of the model where it is a text.
+pub fn render(diagnostics: &[Diagnostic], model: Option<&Path>) -> String {
+    let source = model.and_then(|path| std::fs::read_to_string(path).ok());
+    let name = model.map_or("the model".into(), Path::to_string_lossy);
+    let located = |d: &&Diagnostic| d.location.line > 0;
+    // A place in the model is a place in its file; without one the file's name would only distract.
+    let all: Vec<String> = diagnostics
+        .iter()
+        .map(|d| {
+            if located(&d) {
+                ferrite_frontend::render(d, &name, source.as_deref())
+            } else {
+                format!("{d}\n")
+            }
+        })
+        .collect();
+    all.join("\n")
+}
+
+/// `metadata.json` of the folder form.
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    weights: BTreeMap<String, String>,
+}
+
+fn read_folder(folder: &Path) -> Result<Module, Vec<Diagnostic>> {
+    let one = |e: Diagnostic| vec![e];
+    let graph = folder.join("graph.hlo");
+    let bytes = files::read(&graph).map_err(one)?;
+    let module = Frontend::read(&bytes, &graph.to_string_lossy())?;
+    let path = folder.join("metadata.json");
+    if !path.exists() {
+        return Ok(module);
+    }
+    let text = files::read(&path).map_err(one)?;
+    let metadata: Metadata = serde_json::from_slice(&text)
+        .map_err(|e| vec![Diagnostic::error(Code::Parse, format!("`{}`: {e}", path.display()))])?;
+    if metadata.weights.is_empty() {
+        return Ok(module);
+    }
+    // Freezing renumbers the remaining inputs, which the client's own description of the model must survive; until a
+    // real folder is at hand to check against, refusing is the honest answer.
+    Err(vec![
+        Diagnostic::error(Code::Unsupported, "weights inlined into the NEFF are not supported yet")
+            .label(format!("`{}` names {} of them", path.display(), metadata.weights.len()))
+            .help("trace the model with `inline_weights_to_neff=False`"),
+    ])
+}
+
+/// Turns parameters of the entry function into constants. `values` maps parameter numbers to contents; the remaining
+/// parameters keep their order and close up. Returns the NEFF names of those: they keep their old numbers.
+///
+/// # Errors
+/// A number that is no parameter, contents of another size than the parameter's type, a donated parameter.
+pub fn freeze(module: &mut Module, values: Vec<(usize, Literal)>) -> Result<Vec<String>, Diagnostic> {
+    let entry = module
+        .entry()
+        .ok_or_else(|| Diagnostic::error(Code::Verify, "the module has no entry function"))?;
+    let func = module.func_mut(entry);
+    let body = func.body();
+    let mut frozen = vec![false; func.params.len()];
+    for (number, literal) in values {
+        let Some(&arg) = func.args().get(number) else {
+            let text = format!(
+                "`arg{number}` is no parameter: `{}` has {}",
+                func.name,
+                func.params.len()
+            );
+            return Err(Diagnostic::error(Code::Usage, text));
+        };
+        if func.params[number].alias.is_some() || func.params[number].donated {
+            let text = format!("`arg{number}` is donated: its buffer is written and cannot be a constant");
+            return Err(Diagnostic::error(Code::Usage, text));
+        }
+        if func.ty(arg) != &Type::Tensor(literal.ty().clone()) {
+            let text = format!("`arg{number}` is {}, its weights are {}", func.ty(arg), literal.ty());
+            return Err(Diagnostic::error(Code::Usage, text));
+        }
+        let (ty, loc) = (func.ty(arg).clone(), func.loc);
+        let constant = func.create(OpKind::Constant(literal), &[], vec![ty], &[], loc);
+        let result = func.result(constant);
+        func.replace_uses(arg, result);
+        func.region_mut(body).ops.insert(0, constant);
+        frozen[number] = true;
+    }
+    let kept: Vec<usize> = (0..frozen.len()).filter(|&i| !frozen[i]).collect();
+    let args = kept.iter().map(|&i| func.args()[i]).collect();
+    func.params = kept.iter().map(|&i| func.params[i].clone()).collect();
+    func.region_mut(body).args = args;
+    func.compact(); // numbers the arguments anew
+    Ok(kept.iter().map(|i| format!("input{i}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrite_ir::dtype::DType;
+    use ferrite_ir::hlo::{BinaryOp, Func, Param, TensorType, verify};
+    use ferrite_ir::loc::LocId;
+
+    use super::*;
+
+    /// `main(x, w) = x + w`
+    fn module() -> Module {
+        let mut func = Func::new("main");
+        let (body, ty) = (func.body(), Type::Tensor(TensorType::new(DType::F32, &[3])));
+        let x = func.add_arg(body, ty.clone());
+        let w = func.add_arg(body, ty.clone());
+        let sum = func.append(
+            body,
+            OpKind::Binary(BinaryOp::Add),
+            &[x, w],
+            vec![ty],
+            &[],
+            LocId::UNKNOWN,
+        );
+        let result = func.result(sum);
+        func.region_mut(body).results.push(result);
+        func.params = vec![Param::default(); 2];
+        func.results = vec![Default::default()];
+        Module {
+            funcs: vec![func],
+            ..Module::default()
+        }
+    }
+
+    #[test]
+    fn a_frozen_parameter_is_a_constant_and_the_rest_keep_their_names() {
+        let mut module = module();
+        let literal = Literal::from_f32(&[3], &[1.0, 2.0, 3.0]).unwrap();
+        assert_eq!(freeze(&mut module, vec![(0, literal)]).unwrap(), ["input1"]);
+        verify::verify(&module).unwrap();
+        assert_eq!(module.funcs[0].args().len(), 1);
+        assert_eq!(module.funcs[0].op_count(), 2);
+    }
+
+    #[test]
+    fn weights_that_do_not_fit_are_refused() {
+        let wrong = Literal::from_f32(&[4], &[0.0; 4]).unwrap();
+        assert!(freeze(&mut module(), vec![(0, wrong.clone())]).is_err());
+        assert!(freeze(&mut module(), vec![(2, wrong)]).is_err());
+    }
+
+    #[test]
+    fn a_folder_without_a_graph_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path()).unwrap_err()[0].message.contains("graph.hlo"));
+    }
+}

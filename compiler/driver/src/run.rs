@@ -1,0 +1,196 @@
+//! Runs in the simulator.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ferrite_interp::Tensor;
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{Module, TensorType};
+use ferrite_ir::isa::{Engine, IoTensor, Program};
+use ferrite_ir::machine::MachineModel;
+use ferrite_neff::Neff;
+use ferrite_report::{CoreProfile, EngineProfile, Profile, Span, Timeline, Track};
+use ferrite_sim::{Options, RunResult, Simulator, Stats};
+
+use crate::compile;
+
+/// What a run depends on besides program and inputs.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// A machine model file that replaces the built-in one of the program's target.
+    pub machine: Option<PathBuf>,
+    /// Whether the profile says what ran when.
+    pub timeline: bool,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// Outputs in the program's order.
+    pub outputs: Vec<Tensor>,
+    /// Time and counts.
+    pub profile: Profile,
+}
+
+/// Runs a NEFF on inputs, functionally and cycle by cycle.
+///
+/// # Errors
+/// Findings of the legality checker, inputs that do not fit, races, uninitialised reads, deadlock.
+pub fn run(neff: &Neff, inputs: &[Tensor], options: &RunOptions) -> Result<Execution, Vec<Diagnostic>> {
+    let (program, machine) = start(neff, options)?;
+    let simulator = Simulator::new(program, machine.clone())?;
+    let bytes: Vec<&[u8]> = inputs.iter().map(Tensor::bytes).collect();
+    let result = simulator.run(&bytes, &simulation(options)).map_err(|e| vec![e])?;
+    let outputs = program.outputs.iter().zip(&result.outputs);
+    let outputs = outputs
+        .map(|(io, bytes)| tensor(io, bytes))
+        .collect::<Result<_, _>>()
+        .map_err(|e| vec![e])?;
+    Ok(Execution {
+        outputs,
+        profile: profile_of(neff, program, &machine, result),
+    })
+}
+
+/// Simulates a NEFF's time alone.
+///
+/// # Errors
+/// As [`run`], and a branch that depends on data.
+pub fn profile(neff: &Neff, options: &RunOptions) -> Result<Profile, Vec<Diagnostic>> {
+    let (program, machine) = start(neff, options)?;
+    let simulator = Simulator::new(program, machine.clone())?;
+    let result = simulator.profile(&simulation(options)).map_err(|e| vec![e])?;
+    Ok(profile_of(neff, program, &machine, result))
+}
+
+/// Types of a program's inputs.
+pub fn input_types(neff: &Neff) -> Result<Vec<TensorType>, Diagnostic> {
+    let program = one_core(neff)?;
+    Ok(program
+        .inputs
+        .iter()
+        .map(|io| TensorType::new(io.dtype, &io.shape))
+        .collect())
+}
+
+/// Types of the parameters of a module's entry function.
+pub fn module_inputs(module: &Module) -> Result<Vec<TensorType>, Diagnostic> {
+    let entry = module.entry().map(|id| module.func(id));
+    let func = entry.ok_or_else(|| {
+        Diagnostic::error(Code::Verify, "the module has no entry function")
+            .help("name one function `main` or make exactly one public")
+    })?;
+    let types = func
+        .args()
+        .iter()
+        .enumerate()
+        .map(|(index, &arg)| match func.ty(arg).tensor() {
+            Some(ty) if ty.is_static() => Ok(ty.clone()),
+            Some(ty) => Err(Diagnostic::error(
+                Code::Ncc("EMOD025"),
+                format!("parameter {index} has a dynamic shape: {ty}"),
+            )),
+            None => Err(Diagnostic::error(
+                Code::Unsupported,
+                format!("parameter {index} is no tensor: {}", func.ty(arg)),
+            )),
+        });
+    types.collect()
+}
+
+fn one_core(neff: &Neff) -> Result<&Program, Diagnostic> {
+    match neff.programs.as_slice() {
+        [program] => Ok(program),
+        several => Err(Diagnostic::error(
+            Code::Unsupported,
+            format!("the NEFF is for {} cores; one core is simulated so far", several.len()),
+        )),
+    }
+}
+
+fn start<'a>(neff: &'a Neff, options: &RunOptions) -> Result<(&'a Program, Arc<MachineModel>), Vec<Diagnostic>> {
+    let program = one_core(neff).map_err(|e| vec![e])?;
+    let machine = compile::machine(&program.target, options.machine.as_deref()).map_err(|e| vec![e])?;
+    Ok((program, machine))
+}
+
+fn simulation(options: &RunOptions) -> Options {
+    Options {
+        timeline: options.timeline,
+        ..Options::default()
+    }
+}
+
+fn tensor(io: &IoTensor, bytes: &[u8]) -> Result<Tensor, Diagnostic> {
+    let ty = TensorType::new(io.dtype, &io.shape);
+    Tensor::new(ty, bytes).ok_or_else(|| {
+        Diagnostic::bug(format!(
+            "output `{}` has {} bytes, which do not fit its type",
+            io.name,
+            bytes.len()
+        ))
+    })
+}
+
+fn profile_of(neff: &Neff, program: &Program, machine: &MachineModel, result: RunResult) -> Profile {
+    let stats = result.stats;
+    Profile {
+        name: neff.name.clone(),
+        target: program.target.clone(),
+        latency_ps: stats.latency_ps,
+        cycles: stats.cycles,
+        model_flops: program.model_flops,
+        peak_flops: machine.peak_flops(DType::BF16),
+        hbm_bandwidth: machine.hbm.cap_gb_per_s * 1e9,
+        cores: vec![core(stats)],
+        locations: program.locs.clone(),
+    }
+}
+
+fn core(stats: Stats) -> CoreProfile {
+    let names = ["TensorE", "VectorE", "ScalarE", "GpSimdE", "SyncE"];
+    let engines = Engine::ALL.iter().zip(names).map(|(&engine, name)| {
+        let of = stats.engine(engine);
+        EngineProfile {
+            key: engine.name(),
+            name,
+            instructions: of.instructions,
+            busy_ps: of.busy_ps,
+            opcodes: of
+                .opcodes
+                .iter()
+                .map(|(name, count)| ((*name).to_string(), *count))
+                .collect(),
+        }
+    });
+    CoreProfile {
+        engines: engines.collect(),
+        dma_busy_ps: stats.dma_busy_ps,
+        dma_transfers: stats.dma_transfers,
+        hbm_read_bytes: stats.hbm_read_bytes,
+        hbm_written_bytes: stats.hbm_written_bytes,
+        hardware_flops: stats.pe_flops,
+        timeline: stats.timeline.map(timeline).unwrap_or_default(),
+    }
+}
+
+fn timeline(recorded: ferrite_sim::Timeline) -> Timeline {
+    let track = |t: ferrite_sim::Track| Track {
+        name: t.name,
+        dma: t.dma,
+    };
+    let span = |s: ferrite_sim::Span| Span {
+        track: s.track,
+        name: s.name,
+        start_ps: s.start_ps,
+        end_ps: s.end_ps,
+        bytes: s.bytes,
+        location: s.location,
+    };
+    Timeline {
+        tracks: recorded.tracks.into_iter().map(track).collect(),
+        names: recorded.names,
+        spans: recorded.spans.into_iter().map(span).collect(),
+    }
+}

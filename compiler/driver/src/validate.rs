@@ -1,0 +1,303 @@
+//! Compile, simulate, compare.
+//!
+//! The reference is the interpreter on the imported module, before any pass (after auto-cast's own rewrite where a
+//! lower precision was asked for). Expected arrays, where there are some, are compared besides.
+
+use std::path::Path;
+
+use ferrite_interp::{Tensor, interpret};
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::Module;
+use ferrite_report::{Profile, Summary};
+use serde::Serialize;
+
+use crate::arrays;
+use crate::case::{Arithmetic, Bounds, Case, OutputTolerance};
+use crate::compare::{Comparison, Tolerance, compare};
+use crate::compile::{self, Compiled};
+use crate::model;
+use crate::options::{AutoCast, CompileOptions, auto_cast_name};
+use crate::pipeline;
+use crate::record::{Recorder, Timing};
+use crate::run::{self, RunOptions};
+
+/// What a validation depends on besides model and arrays.
+#[derive(Clone, Debug)]
+pub struct ValidateOptions {
+    /// How to compile.
+    pub compile: CompileOptions,
+    /// Relative tolerance in place of the case's or the default.
+    pub rtol: Option<f64>,
+    /// Absolute tolerance in place of the case's or the default.
+    pub atol: Option<f64>,
+    /// Whether the profile holds a timeline.
+    pub timeline: bool,
+}
+
+/// Outcome of a validation.
+pub struct Validation {
+    /// What is printed.
+    pub report: Report,
+    /// The simulated run.
+    pub profile: Profile,
+    /// What was compiled.
+    pub compiled: Compiled,
+}
+
+/// The object of `validate --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Whether every output agrees with the interpreter and with what was expected.
+    pub ok: bool,
+    /// `--auto-cast`.
+    pub auto_cast: &'static str,
+    /// The outputs.
+    pub outputs: Vec<OutputReport>,
+    /// The simulated run.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Steps of the compilation.
+    pub passes: Vec<Timing>,
+}
+
+/// One output.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputReport {
+    /// Position.
+    pub index: usize,
+    /// Type.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Shape.
+    pub shape: Vec<i64>,
+    /// Whether it agrees with the interpreter and with what was expected.
+    pub ok: bool,
+    /// Largest absolute difference from the interpreter.
+    pub max_abs_err: f64,
+    /// Largest relative difference from the interpreter.
+    pub max_rel_err: f64,
+    /// What was allowed.
+    pub tolerance: Tolerance,
+    /// Against the interpreter.
+    pub interpreter: Comparison,
+    /// Against what was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Comparison>,
+}
+
+/// Validates a case folder of the corpus.
+///
+/// # Errors
+/// A case that cannot be read, and whatever stops compiler, simulator or interpreter. Differing numbers are no error
+/// but [`Report::ok`].
+pub fn case(folder: &Path, options: &ValidateOptions) -> Result<Validation, Vec<Diagnostic>> {
+    let case = Case::load(folder).map_err(one)?;
+    let model = case.file("model.stablehlo.mlir").ok_or_else(|| {
+        let text = format!("`{}` holds no `model.stablehlo.mlir`", folder.display());
+        vec![Diagnostic::error(Code::Io, text)]
+    })?;
+    if case.description.num_devices > 1 {
+        let text = format!(
+            "the case is for {} devices; one is simulated so far",
+            case.description.num_devices
+        );
+        return Err(vec![Diagnostic::error(Code::Unsupported, text)]);
+    }
+    let inputs = case.inputs().map_err(one)?;
+    let expected = if case.description.has_golden {
+        Some(case.expected().map_err(one)?)
+    } else {
+        None
+    };
+    let arithmetic = match options.compile.auto_cast {
+        AutoCast::None => Arithmetic::AsWritten,
+        AutoCast::Matmult | AutoCast::All => Arithmetic::Bf16Matmult,
+    };
+    let tolerance = |index: usize, want: &Tensor| case.tolerance(index, arithmetic, want);
+    let check = |outputs: &[Tensor], options: &ValidateOptions| match &expected {
+        None => Ok(None),
+        Some(expected) => {
+            let mut case = case.clone();
+            case.description.tolerance = expected
+                .iter()
+                .enumerate()
+                .map(|(index, want)| {
+                    let t = options.tolerance(tolerance(index, want));
+                    let none = Bounds {
+                        atol: t.atol,
+                        rtol: t.rtol,
+                        mismatch_fraction: t.mismatch_fraction,
+                    };
+                    OutputTolerance {
+                        index,
+                        none,
+                        bf16_matmult: None,
+                    }
+                })
+                .collect();
+            case.check(outputs, arithmetic).map(Some)
+        }
+    };
+    validate(&model, &inputs, options, &tolerance, &check)
+}
+
+/// Validates a model file on the inputs of an `.npz` file, besides against the arrays of another if given.
+///
+/// # Errors
+/// As [`case`].
+pub fn files(
+    model: &Path,
+    inputs: &Path,
+    expected: Option<&Path>,
+    options: &ValidateOptions,
+) -> Result<Validation, Vec<Diagnostic>> {
+    let module = model::read(model)?;
+    let inputs = arrays::read_inputs(inputs, &run::module_inputs(&module).map_err(one)?).map_err(one)?;
+    let lowest = (options.compile.auto_cast != AutoCast::None).then(|| options.compile.auto_cast_type.dtype());
+    let tolerance = |_: usize, want: &Tensor| default_tolerance(want, lowest);
+    let check = |outputs: &[Tensor], options: &ValidateOptions| {
+        let Some(path) = expected else { return Ok(None) };
+        let dtypes: Vec<DType> = outputs.iter().map(Tensor::dtype).collect();
+        let want = arrays::take_numbered(&mut arrays::read_npz(path)?, "out", &dtypes)?;
+        let pairs = outputs.iter().zip(&want).enumerate();
+        Ok(Some(
+            pairs
+                .map(|(i, (got, want))| compare(got, want, options.tolerance(tolerance(i, want))))
+                .collect(),
+        ))
+    };
+    validate(model, &inputs, options, &tolerance, &check)
+}
+
+type ToleranceOf<'a> = dyn Fn(usize, &Tensor) -> Tolerance + 'a;
+type Check<'a> = dyn Fn(&[Tensor], &ValidateOptions) -> Result<Option<Vec<Comparison>>, Diagnostic> + 'a;
+
+fn validate(
+    model: &Path,
+    inputs: &[Tensor],
+    options: &ValidateOptions,
+    tolerance: &ToleranceOf<'_>,
+    check: &Check<'_>,
+) -> Result<Validation, Vec<Diagnostic>> {
+    let module = model::read(model)?;
+    let reference = reference(&module, options)?;
+    let wanted = interpret(reference.as_ref().unwrap_or(&module), inputs).map_err(one)?;
+    drop(reference);
+    let compiled = compile::compile(module, &options.compile)?;
+    let simulation = RunOptions {
+        machine: options.compile.machine.clone(),
+        timeline: options.timeline,
+    };
+    let done = run::run(&compiled.neff, inputs, &simulation)?;
+    if done.outputs.len() != wanted.len() {
+        let text = format!(
+            "the program has {} outputs, the model {}",
+            done.outputs.len(),
+            wanted.len()
+        );
+        return Err(vec![Diagnostic::bug(text)]);
+    }
+    let mut golden = check(&done.outputs, options).map_err(one)?.map(Vec::into_iter);
+    let pairs = done.outputs.iter().zip(&wanted).enumerate();
+    let outputs: Vec<OutputReport> = pairs
+        .map(|(index, (got, want))| {
+            let allowed = options.tolerance(tolerance(index, want));
+            let interpreter = compare(got, want, allowed);
+            let expected = golden.as_mut().and_then(Iterator::next);
+            OutputReport {
+                index,
+                ty: want.ty().to_string(),
+                shape: want.shape().to_vec(),
+                ok: interpreter.ok && expected.as_ref().is_none_or(|e| e.ok),
+                max_abs_err: interpreter.max_abs_err,
+                max_rel_err: interpreter.max_rel_err,
+                tolerance: allowed,
+                interpreter,
+                expected,
+            }
+        })
+        .collect();
+    let report = Report {
+        ok: outputs.iter().all(|o| o.ok),
+        auto_cast: auto_cast_name(options.compile.auto_cast),
+        outputs,
+        summary: Summary::new(&done.profile),
+        passes: compiled.timings.clone(),
+    };
+    Ok(Validation {
+        report,
+        profile: done.profile,
+        compiled,
+    })
+}
+
+/// The module with auto-cast's rewrite alone, if one was asked for.
+fn reference(module: &Module, options: &ValidateOptions) -> Result<Option<Module>, Vec<Diagnostic>> {
+    if options.compile.auto_cast == AutoCast::None {
+        return Ok(None);
+    }
+    let quiet = CompileOptions {
+        dump_ir: None,
+        print_after: Vec::new(),
+        ..options.compile.clone()
+    };
+    let machine = compile::machine(&quiet.target, quiet.machine.as_deref()).map_err(one)?;
+    let passes = pipeline::resolve(&["inline".to_string(), "auto-cast".to_string()]).map_err(one)?;
+    let mut module = module.clone();
+    let mut recorder = Recorder::new(&quiet).map_err(one)?;
+    compile::run_passes(&mut module, &passes, &quiet, &machine, &mut recorder)?;
+    Ok(Some(module))
+}
+
+impl ValidateOptions {
+    /// What the command line says wins.
+    fn tolerance(&self, otherwise: Tolerance) -> Tolerance {
+        Tolerance {
+            rtol: self.rtol.unwrap_or(otherwise.rtol),
+            atol: self.atol.unwrap_or(otherwise.atol),
+            ..otherwise
+        }
+    }
+}
+
+/// Tolerance where nobody gave one: some roundings of the least precise type involved (our choice), relative to the
+/// element and to the largest element, because sums of large terms may nearly cancel.
+fn default_tolerance(want: &Tensor, lowest: Option<DType>) -> Tolerance {
+    let relative = |dtype| match dtype {
+        DType::F64 | DType::F32 | DType::C64 | DType::C128 => 1e-4,
+        DType::TF32 | DType::F16 => 1e-2,
+        DType::BF16 => 4e-2,
+        _ => 2.5e-1,
+    };
+    if !want.dtype().is_float() && !want.dtype().is_complex() {
+        return Tolerance::default();
+    }
+    let rtol: f64 = [Some(want.dtype()), lowest]
+        .into_iter()
+        .flatten()
+        .map(relative)
+        .fold(0.0, f64::max);
+    let sizes = want.to_parts().into_iter().map(|(re, im)| re.hypot(im));
+    let largest = sizes.filter(|v| v.is_finite()).fold(0.0, f64::max);
+    Tolerance::new(0.25 * rtol * largest, rtol)
+}
+
+fn one(error: Diagnostic) -> Vec<Diagnostic> {
+    vec![error]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_follows_the_lowest_type() {
+        let want = Tensor::from_f32(&[2], &[4.0, -8.0]).unwrap();
+        assert_eq!(default_tolerance(&want, None).rtol, 1e-4);
+        let low = default_tolerance(&want, Some(DType::BF16));
+        assert_eq!((low.rtol, low.atol), (4e-2, 8e-2));
+        let integers = Tensor::from_i32(&[1], &[7]).unwrap();
+        assert_eq!(default_tolerance(&integers, Some(DType::BF16)), Tolerance::default());
+    }
+}
