@@ -40,6 +40,9 @@ pub const PIPELINES: [Pipeline; 3] = [
 const CORE: &[&str] = &[
     "inline", // first: the others look into one function
     "canonicalize",
+    "auto-cast",      // before anything is expanded: the documents name operations of the user's program
+    "legalize-64bit", // before folding, so that nothing is folded in a type that the device does not have
+    "fold-constants",
     "expand-ops", // formulas over what the device has
     // What lowering accepts. Data movement last: the others leave pads and selects.
     "legalize-convolution",
@@ -48,14 +51,18 @@ const CORE: &[&str] = &[
     "legalize-scatter",
     "legalize-reduce",
     "legalize-data",
-    "canonicalize", // identities that legalization left
+    "remove-barriers", // nothing is reordered across them any more
+    "canonicalize",    // identities that legalization left
     "remove-dead-ops",
 ];
 
 const BALANCED: &[&str] = &[
     "inline",
     "canonicalize",
-    "merge-equal-ops", // early: what is legalized once need not be twice
+    "auto-cast",
+    "legalize-64bit",
+    "fold-constants",
+    "merge-equal-ops", // early: what is expanded once need not be twice
     "expand-ops",
     "legalize-convolution",
     "legalize-window",
@@ -63,8 +70,10 @@ const BALANCED: &[&str] = &[
     "legalize-scatter",
     "legalize-reduce",
     "legalize-data",
+    "remove-barriers",
+    "fold-constants", // index arithmetic of gathers and scatters
     "canonicalize",
-    "merge-equal-ops", // index arithmetic repeats
+    "merge-equal-ops",
     "remove-dead-ops",
 ];
 

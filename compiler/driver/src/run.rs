@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use ferrite_interp::Tensor;
 use ferrite_ir::diag::{Code, Diagnostic};
-use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{Module, TensorType};
-use ferrite_ir::isa::{Engine, IoTensor, Program};
+use ferrite_ir::isa::{IoTensor, Program};
 use ferrite_ir::machine::MachineModel;
 use ferrite_neff::Neff;
-use ferrite_report::{CoreProfile, EngineProfile, Profile, Span, Timeline, Track};
-use ferrite_sim::{Options, RunResult, Simulator, Stats};
+use ferrite_report::Profile;
+use ferrite_sim::{Options, RunResult, Simulator};
 
 use crate::compile;
 
@@ -134,63 +133,5 @@ fn tensor(io: &IoTensor, bytes: &[u8]) -> Result<Tensor, Diagnostic> {
 }
 
 fn profile_of(neff: &Neff, program: &Program, machine: &MachineModel, result: RunResult) -> Profile {
-    let stats = result.stats;
-    Profile {
-        name: neff.name.clone(),
-        target: program.target.clone(),
-        latency_ps: stats.latency_ps,
-        cycles: stats.cycles,
-        model_flops: program.model_flops,
-        peak_flops: machine.peak_flops(DType::BF16),
-        hbm_bandwidth: machine.hbm.cap_gb_per_s * 1e9,
-        cores: vec![core(stats)],
-        locations: program.locs.clone(),
-    }
-}
-
-fn core(stats: Stats) -> CoreProfile {
-    let names = ["TensorE", "VectorE", "ScalarE", "GpSimdE", "SyncE"];
-    let engines = Engine::ALL.iter().zip(names).map(|(&engine, name)| {
-        let of = stats.engine(engine);
-        EngineProfile {
-            key: engine.name(),
-            name,
-            instructions: of.instructions,
-            busy_ps: of.busy_ps,
-            opcodes: of
-                .opcodes
-                .iter()
-                .map(|(name, count)| ((*name).to_string(), *count))
-                .collect(),
-        }
-    });
-    CoreProfile {
-        engines: engines.collect(),
-        dma_busy_ps: stats.dma_busy_ps,
-        dma_transfers: stats.dma_transfers,
-        hbm_read_bytes: stats.hbm_read_bytes,
-        hbm_written_bytes: stats.hbm_written_bytes,
-        hardware_flops: stats.pe_flops,
-        timeline: stats.timeline.map(timeline).unwrap_or_default(),
-    }
-}
-
-fn timeline(recorded: ferrite_sim::Timeline) -> Timeline {
-    let track = |t: ferrite_sim::Track| Track {
-        name: t.name,
-        dma: t.dma,
-    };
-    let span = |s: ferrite_sim::Span| Span {
-        track: s.track,
-        name: s.name,
-        start_ps: s.start_ps,
-        end_ps: s.end_ps,
-        bytes: s.bytes,
-        location: s.location,
-    };
-    Timeline {
-        tracks: recorded.tracks.into_iter().map(track).collect(),
-        names: recorded.names,
-        spans: recorded.spans.into_iter().map(span).collect(),
-    }
+    Profile::new(&neff.name, program, machine, result.stats)
 }
