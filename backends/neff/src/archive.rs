@@ -9,8 +9,7 @@ use std::io::{self, Read, Write};
 use bytes::Bytes;
 use ferrite_ir::diag::Diagnostic;
 use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
-use flate2::{Compression as Level, GzBuilder};
+use flate2::{Compress, Compression as Level, Crc, FlushCompress};
 
 use crate::error::malformed;
 
@@ -51,61 +50,107 @@ const STORED: usize = 1 << 20;
 
 /// Writes `files` as a tar archive.
 pub(crate) fn write(files: &Files, compression: Compression, out: &mut dyn Write) -> io::Result<()> {
-    let mut tar = tar::Builder::new(Members { out, gzip: None });
-    for (path, data) in files {
-        let level = match compression {
-            Compression::None => None,
-            Compression::Gzip if data.len() >= STORED => Some(Level::none()),
-            Compression::Gzip => Some(Level::fast()),
-        };
-        tar.get_mut().set_level(level)?;
-        let mut header = tar::Header::new_ustar();
-        header.set_mode(0o644);
-        header.set_mtime(0);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_size(data.len() as u64);
-        tar.append_data(&mut header, path, data.as_ref())?;
+    match compression {
+        Compression::None => {
+            let mut tar = tar::Builder::new(out);
+            for (path, data) in files {
+                append(&mut tar, path, data)?;
+            }
+            tar.finish()
+        }
+        Compression::Gzip => {
+            let mut tar = tar::Builder::new(Gzip::new(out)?);
+            for (path, data) in files {
+                let level = if data.len() >= STORED {
+                    Level::none()
+                } else {
+                    Level::fast()
+                };
+                tar.get_mut().set_level(level)?;
+                append(&mut tar, path, data)?;
+            }
+            tar.into_inner()?.finish()
+        }
     }
-    tar.into_inner()?.set_level(None)
 }
 
-/// A file of gzip members, one after another, each with its own level: what `gzip` and every tar reader take as one
-/// stream.
-struct Members<'a> {
+fn append(tar: &mut tar::Builder<impl Write>, path: &str, data: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(data.len() as u64);
+    tar.append_data(&mut header, path, data)
+}
+
+/// One gzip member whose level changes on the way. It is one member because not every reader goes on to a second: the
+/// parts are joined at byte borders of one deflate stream, none looking back into another.
+struct Gzip<'a> {
     out: &'a mut dyn Write,
-    gzip: Option<(Level, Gzip)>,
+    level: Level,
+    deflate: Compress,
+    checksum: Crc,
+    buffer: Vec<u8>,
 }
 
-/// Compresses into memory that is handed on in between, so that the next member can follow.
-type Gzip = GzEncoder<Vec<u8>>;
+impl<'a> Gzip<'a> {
+    /// Starts with the header: deflate, no name, no time, unknown system.
+    fn new(out: &'a mut dyn Write) -> io::Result<Gzip<'a>> {
+        out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])?;
+        let level = Level::fast();
+        let deflate = Compress::new(level, false);
+        Ok(Gzip {
+            out,
+            level,
+            deflate,
+            checksum: Crc::new(),
+            buffer: Vec::with_capacity(1 << 16),
+        })
+    }
 
-impl Members<'_> {
-    /// Ends the member, if its level is another one, and starts the next.
-    fn set_level(&mut self, level: Option<Level>) -> io::Result<()> {
-        if self.gzip.as_ref().map(|(level, _)| *level) == level {
-            return Ok(());
+    fn set_level(&mut self, level: Level) -> io::Result<()> {
+        if level != self.level {
+            self.flush_deflate(FlushCompress::Full)?;
+            self.deflate = Compress::new(level, false);
+            self.level = level;
         }
-        if let Some((_, gzip)) = self.gzip.take() {
-            self.out.write_all(&gzip.finish()?)?;
-        }
-        self.gzip = level.map(|level| {
-            let member = GzBuilder::new().mtime(0).operating_system(255);
-            (level, member.write(Vec::new(), level))
-        });
         Ok(())
     }
+
+    /// Hands on what the compressor still holds.
+    fn flush_deflate(&mut self, how: FlushCompress) -> io::Result<()> {
+        loop {
+            self.buffer.clear();
+            self.deflate
+                .compress_vec(&[], &mut self.buffer, how)
+                .map_err(io::Error::other)?;
+            self.out.write_all(&self.buffer)?;
+            // Room that was not used means that there was no more.
+            if self.buffer.len() < self.buffer.capacity() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush_deflate(FlushCompress::Finish)?;
+        self.out.write_all(&self.checksum.sum().to_le_bytes())?;
+        self.out.write_all(&self.checksum.amount().to_le_bytes())
+    }
 }
 
-impl Write for Members<'_> {
+impl Write for Gzip<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let Some((_, gzip)) = &mut self.gzip else {
-            return self.out.write(data);
-        };
-        let written = gzip.write(data)?;
-        self.out.write_all(gzip.get_ref())?;
-        gzip.get_mut().clear();
-        Ok(written)
+        self.buffer.clear();
+        let before = self.deflate.total_in();
+        self.deflate
+            .compress_vec(data, &mut self.buffer, FlushCompress::None)
+            .map_err(io::Error::other)?;
+        self.out.write_all(&self.buffer)?;
+        let taken = (self.deflate.total_in() - before) as usize; // at most the length of `data`
+        self.checksum.update(&data[..taken]);
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -192,12 +237,36 @@ mod tests {
     }
 
     #[test]
-    fn large_files_are_stored_between_compressed_ones() {
+    fn large_files_are_stored_between_compressed_ones_in_one_member() {
         let mut files = files();
-        files.insert("sg00/const_1.raw".to_string(), vec![7; STORED].into());
+        files.insert("sg00/const_1.raw".to_string(), vec![7; 3 * STORED].into());
+        files.insert("sg00/zzz.json".to_string(), vec![b' '; STORED / 2].into());
         let mut bytes = Vec::new();
         write(&files, Compression::Gzip, &mut bytes).unwrap();
-        assert!((STORED..STORED + 2048).contains(&bytes.len()), "{}", bytes.len());
+        assert!(
+            (3 * STORED..3 * STORED + 8192).contains(&bytes.len()),
+            "{}",
+            bytes.len()
+        );
+        let mut single = Vec::new();
+        flate2::read::GzDecoder::new(bytes.as_slice())
+            .read_to_end(&mut single)
+            .unwrap();
+        assert!(single.len() > 3 * STORED + STORED / 2);
+        assert_eq!(read(bytes.into(), &ReadOptions::default()), Ok(files));
+    }
+
+    #[test]
+    fn data_that_does_not_shrink_survives() {
+        let noise: Vec<u8> = (0..STORED as u32 - 7)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        let files = Files::from([
+            ("a".to_string(), Bytes::from(noise)),
+            ("b".to_string(), Bytes::from("x")),
+        ]);
+        let mut bytes = Vec::new();
+        write(&files, Compression::Gzip, &mut bytes).unwrap();
         assert_eq!(read(bytes.into(), &ReadOptions::default()), Ok(files));
     }
 

@@ -114,7 +114,7 @@ pub(crate) fn to_desc<'a>(element: &DmaElement, names: &Names<'a>) -> Result<Des
     } else {
         desc.op = Cow::Borrowed(if element.op == DmaOp::Copy { "copy" } else { "cast" });
         desc.from = src.from;
-        desc.from_off = src.from_off;
+        desc.from_off = Some(src.from_off);
         desc.from_steps = src.from_steps;
         desc.from_sizes = src.from_sizes;
         desc.from_dtype = src.from_dtype;
@@ -143,7 +143,7 @@ pub(crate) fn from_desc(desc: Desc, numbers: &Numbers, place: &str) -> Result<Dm
         op @ ("copy" | "cast") => {
             let src = Source {
                 from: desc.from,
-                from_off: desc.from_off,
+                from_off: desc.from_off.ok_or_else(|| malformed(place, "no `from_off`"))?,
                 from_steps: desc.from_steps,
                 from_sizes: desc.from_sizes,
                 from_dtype: desc.from_dtype,
@@ -300,6 +300,7 @@ mod tests {
             (r#""from_steps":[1]"#, r#""from_steps":[2]"#, "first step"),
             (r#""to_sizes":[4]"#, r#""to_sizes":[6],"to_dtype":"int32""#, "6 bytes"),
             (r#""to_sizes":[4]"#, r#""to_sizes":[4],"to_dtype":"int3""#, "`int3`"),
+            (r#""from_off":0,"#, "", "no `from_off`"),
             (r#"{"from""#, r#"{"op":"fma","from""#, "`fma`"),
         ] {
             let error = read(&good.replace(old, new)).unwrap_err();

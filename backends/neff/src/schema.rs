@@ -286,9 +286,9 @@ pub struct Desc<'a> {
     /// Name of the source variable; absent if `from_arr` is there.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub from: Cow<'a, str>,
-    /// Byte offset in the source.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub from_off: u64,
+    /// Byte offset in the source; absent if `from_arr` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_off: Option<u64>,
     /// Strides in bytes, innermost first, at most 4.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from_steps: Vec<i64>,

@@ -109,7 +109,7 @@ proptest! {
 #[test]
 fn the_payload_is_a_gzip_tar_with_the_documented_files() {
     let file = write(&sample(), Compression::Gzip);
-    let mut tar = tar::Archive::new(flate2::read::MultiGzDecoder::new(&file[HEADER_SIZE..]));
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(&file[HEADER_SIZE..]));
     let mut paths = Vec::new();
     for entry in tar.entries().unwrap() {
         let mut entry = entry.unwrap();
