@@ -495,4 +495,5 @@ fn dma_casts_and_accumulates() {
 }
 
 mod findings;
+mod random;
 mod timing;
