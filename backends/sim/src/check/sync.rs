@@ -6,9 +6,11 @@
 //! A wait for `value` proves an update when the counter could not have reached `value` without it, whatever the timing. A finished
 //! transfer adds 1 from each DMA engine in any order, so each of these engines counts as an updater of its own:
 //! with two transfers in flight on one semaphore, one transfer's worth of increments proves neither.
-//! An update that was not ordered after the waits passed so far could have satisfied them early; it is refused.
+//! An update that could have come before what an earlier wait proved, and so have satisfied it instead, is refused.
 
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 /// A vector clock.
 pub type Clock = Vec<u32>;
@@ -26,28 +28,84 @@ pub fn merge(into: &mut [u32], from: &[u32]) {
     }
 }
 
-/// Updates of one semaphore by one thread since the last reset.
+/// Updates of one thread within a group.
 #[derive(Clone, Debug)]
 struct Producer {
     thread: Thread,
-    /// Sequence number of the last update.
-    last: u32,
     /// Added in all.
     total: u64,
-    /// Amount added up to and including an update, and what was known then. For queues one entry per transfer.
-    history: Vec<(u64, Arc<Clock>)>,
+    /// Sequence number, amount added up to and including the update, and what was known then; one entry per transfer for queues.
+    history: SmallVec<[(u32, u64, Arc<Clock>); 1]>,
+}
+
+/// Updates that nothing orders among each other; every group starts after the one before is complete.
+#[derive(Clone, Debug)]
+struct Group {
+    /// Added by all groups before.
+    base: u64,
+    producers: SmallVec<[Producer; 1]>,
+}
+
+impl Group {
+    fn total(&self) -> u64 {
+        self.producers.iter().map(|p| p.total).sum()
+    }
+
+    /// Whether every update of the group is known to be complete.
+    fn known(&self, clock: &[u32]) -> bool {
+        let last = |p: &Producer| p.history.last().map_or(0, |h| h.0);
+        self.producers.iter().all(|p| clock[p.thread] >= last(p))
+    }
+
+    fn add(&mut self, thread: Thread, sequence: u32, amount: u64, known: &Arc<Clock>) {
+        let i = self
+            .producers
+            .iter()
+            .position(|p| p.thread == thread)
+            .unwrap_or_else(|| {
+                self.producers.push(Producer {
+                    thread,
+                    total: 0,
+                    history: SmallVec::new(),
+                });
+                self.producers.len() - 1
+            });
+        let producer = &mut self.producers[i];
+        producer.total += amount;
+        producer.history.push((sequence, producer.total, known.clone()));
+    }
+
+    /// Takes over the updates of the group that came after.
+    fn absorb(&mut self, later: Group) {
+        for producer in later.producers {
+            let mut before = 0;
+            for (sequence, total, known) in producer.history {
+                self.add(producer.thread, sequence, total - before, &known);
+                before = total;
+            }
+        }
+    }
+}
+
+/// The last wait of an engine that passed, and the updates it proved (those before them follow).
+#[derive(Clone, Debug, Default)]
+struct Passed {
+    sequence: u32,
+    proved: SmallVec<[(Thread, u32); 2]>,
 }
 
 /// One semaphore.
 #[derive(Clone, Debug, Default)]
 struct Semaphore {
-    producers: Vec<Producer>,
+    groups: Vec<Group>,
     /// Thread, sequence number, amount.
     subtractions: Vec<(Thread, u32, u64)>,
-    /// Last wait that passed, by engine; 0 for none.
-    waits: [u32; ENGINES],
+    /// Last wait that passed, by engine.
+    waits: [Passed; ENGINES],
     /// Engine and instruction that last reset it.
     reset: Option<(Thread, u32)>,
+    /// Most it can have held before resets.
+    stale: u64,
 }
 
 /// Why an update or a wait is refused.
@@ -94,14 +152,15 @@ impl Semaphores {
         }
     }
 
-    /// Records that `thread` adds `amount` to a semaphore; `known` is its clock at that moment, its own entry included.
-    /// For a queue, `amount` is that of one whole transfer.
+    /// Records that `thread` adds `amount` to a semaphore. `issued` is what is known to be complete when the update's instruction or
+    /// transfer starts, `known` what its completion stands for. For a queue, `amount` is that of one whole transfer.
     pub fn add(
         &mut self,
         semaphore: usize,
         thread: Thread,
         sequence: u32,
         amount: u64,
+        issued: &[u32],
         known: &Arc<Clock>,
     ) -> Result<(), SyncError> {
         let Some(s) = self.all.get_mut(semaphore) else {
@@ -109,35 +168,40 @@ impl Semaphores {
         };
         if let Some((engine, at)) = s.reset
             && engine != thread
-            && known[engine] < at
+            && issued[engine] < at
         {
             return Err(SyncError::AfterReset { engine });
         }
-        let alone = s.producers.iter().all(|p| p.thread == thread);
-        // An engine's own updates come in order, so a later one cannot stand in for an earlier one.
-        if !(alone && thread < ENGINES) {
-            for (waiter, &instruction) in s.waits.iter().enumerate() {
-                if instruction > 0 && waiter != thread && known[waiter] < instruction {
-                    return Err(SyncError::UpdateUnordered { waiter, instruction });
-                }
+        // An update that comes after what a wait has proved cannot have satisfied it instead.
+        for (waiter, passed) in s.waits.iter().enumerate() {
+            let ordered = passed.sequence == 0 || waiter == thread || issued[waiter] >= passed.sequence;
+            if !ordered && passed.proved.iter().any(|&(t, n)| issued[t] < n) {
+                return Err(SyncError::UpdateUnordered {
+                    waiter,
+                    instruction: passed.sequence,
+                });
             }
         }
-        let producer = match s.producers.iter_mut().position(|p| p.thread == thread) {
-            Some(i) => &mut s.producers[i],
-            None => {
-                s.producers.push(Producer {
-                    thread,
-                    last: 0,
-                    total: 0,
-                    history: Vec::new(),
-                });
-                let last = s.producers.len() - 1;
-                &mut s.producers[last]
+        // Groups that this update does not follow are one group with it.
+        while let [.., before, _] = s.groups.as_slice()
+            && !before.known(issued)
+        {
+            let Some(last) = s.groups.pop() else { break };
+            if let Some(before) = s.groups.last_mut() {
+                before.absorb(last);
             }
-        };
-        producer.last = sequence;
-        producer.total += amount;
-        producer.history.push((producer.total, known.clone()));
+        }
+        let fresh = s.groups.last().is_none_or(|last| last.known(issued));
+        if fresh {
+            let base = s.groups.last().map_or(0, |g| g.base + g.total());
+            s.groups.push(Group {
+                base,
+                producers: SmallVec::new(),
+            });
+        }
+        if let Some(group) = s.groups.last_mut() {
+            group.add(thread, sequence, amount, known);
+        }
         Ok(())
     }
 
@@ -160,27 +224,31 @@ impl Semaphores {
         let Some(s) = self.all.get_mut(semaphore) else {
             return Ok(());
         };
-        for p in &s.producers {
-            if p.thread != thread && known[p.thread] < p.last {
+        if let Some(group) = s.groups.last() {
+            let late = |p: &&Producer| p.thread != thread && known[p.thread] < p.history.last().map_or(0, |h| h.0);
+            if let Some(p) = group.producers.iter().find(late) {
                 return Err(SyncError::ResetUnordered { updater: p.thread });
             }
         }
-        for (waiter, &instruction) in s.waits.iter().enumerate() {
-            if waiter != thread && known[waiter] < instruction {
+        for (waiter, passed) in s.waits.iter().enumerate() {
+            if waiter != thread && known[waiter] < passed.sequence {
                 return Err(SyncError::ResetBeforeWait { waiter });
             }
         }
+        let held = s.groups.last().map_or(0, |g| g.base + g.total());
+        let stale = s.stale.max(held);
         *s = Semaphore {
             reset: Some((thread, sequence)),
+            stale,
             ..Semaphore::default()
         };
         if value > 0 {
-            s.producers.push(Producer {
-                thread,
-                last: sequence,
-                total: value,
-                history: vec![(value, known.clone())],
-            });
+            let mut group = Group {
+                base: 0,
+                producers: SmallVec::new(),
+            };
+            group.add(thread, sequence, value, known);
+            s.groups.push(group);
         }
         Ok(())
     }
@@ -201,22 +269,31 @@ impl Semaphores {
         if let Some((by, at)) = s.reset
             && by != engine
             && clock[by] < at
+            && value <= s.stale
         {
             return Err(SyncError::AfterReset { engine: by });
         }
-        if value > 0 {
-            // What was surely taken away had to be added first.
-            let known_gone = |&&(thread, at, _): &&(Thread, u32, u64)| thread == engine || clock[thread] >= at;
-            let needed = value + s.subtractions.iter().filter(known_gone).map(|x| x.2).sum::<u64>();
-            let all: u64 = s.producers.iter().map(|p| p.total).sum();
-            for p in &s.producers {
+        // What was surely taken away had to be added first.
+        let known_gone = |&&(thread, at, _): &&(Thread, u32, u64)| thread == engine || clock[thread] >= at;
+        let needed = value + s.subtractions.iter().filter(known_gone).map(|x| x.2).sum::<u64>();
+        let mut proved: SmallVec<[(Thread, u32); 2]> = SmallVec::new();
+        // The group that reaches the value; those before it are complete.
+        let reached = s.groups.partition_point(|g| g.base < needed);
+        if value > 0 && reached > 0 {
+            if reached > 1 {
+                for p in &s.groups[reached - 2].producers {
+                    proved.extend(p.history.last().map(|h| (p.thread, h.0)));
+                    p.history.last().iter().for_each(|h| merge(clock, &h.2));
+                }
+            }
+            let group = &s.groups[reached - 1];
+            let (needed, all) = (needed - group.base, group.total());
+            for p in &group.producers {
                 let others = all - p.total;
-                let proved = if p.thread < ENGINES {
+                let entry = if p.thread < ENGINES {
                     // The first update with which the thread reaches what the others cannot supply.
-                    match needed.checked_sub(others) {
-                        Some(least) if least > 0 => Some(p.history.partition_point(|h| h.0 < least)),
-                        _ => None,
-                    }
+                    let least = needed.checked_sub(others).filter(|&least| least > 0);
+                    least.map(|least| p.history.partition_point(|h| h.1 < least))
                 } else {
                     // Transfer j is proved when the other DMA engines' increments and this one's before j fall short.
                     let transfers = p.total / dma;
@@ -226,13 +303,14 @@ impl Semaphores {
                         .filter(|&j| j > 0)
                         .map(|j| (j.min(transfers) - 1) as usize)
                 };
-                if let Some((_, known)) = proved.and_then(|i| p.history.get(i)) {
+                if let Some((at, _, known)) = entry.and_then(|i| p.history.get(i)) {
+                    proved.push((p.thread, *at));
                     merge(clock, known);
                 }
             }
         }
-        if let Some(slot) = s.waits.get_mut(engine) {
-            *slot = (*slot).max(sequence);
+        if let Some(passed) = s.waits.get_mut(engine) {
+            *passed = Passed { sequence, proved };
         }
         Ok(())
     }
@@ -260,8 +338,15 @@ mod tests {
     fn a_counter_proves_its_producer_up_to_the_value() {
         let mut s = Semaphores::new(4, 16);
         for i in 1..=3 {
-            s.add(0, TENSOR, i * 10, 1, &known(&[(TENSOR, i * 10)]))
-                .expect("ordered");
+            s.add(
+                0,
+                TENSOR,
+                i * 10,
+                1,
+                &clock(&[(TENSOR, i * 10)]),
+                &known(&[(TENSOR, i * 10)]),
+            )
+            .expect("ordered");
         }
         let mut c = clock(&[]);
         s.wait(0, VECTOR, 1, 2, &mut c).expect("ordered");
@@ -271,14 +356,17 @@ mod tests {
     #[test]
     fn two_transfers_in_flight_prove_nothing_by_halves() {
         let mut s = Semaphores::new(4, 16);
-        s.add(0, QUEUE, 1, 16, &known(&[(QUEUE, 1)])).expect("ordered");
+        s.add(0, QUEUE, 1, 16, &clock(&[]), &known(&[(QUEUE, 1)]))
+            .expect("ordered");
         let mut c = clock(&[]);
         s.wait(0, VECTOR, 1, 16, &mut c).expect("ordered");
         assert_eq!(c[QUEUE], 1);
 
         let mut s = Semaphores::new(4, 16);
-        s.add(0, QUEUE, 1, 16, &known(&[(QUEUE, 1)])).expect("ordered");
-        s.add(0, QUEUE, 2, 16, &known(&[(QUEUE, 2)])).expect("ordered");
+        s.add(0, QUEUE, 1, 16, &clock(&[]), &known(&[(QUEUE, 1)]))
+            .expect("ordered");
+        s.add(0, QUEUE, 2, 16, &clock(&[]), &known(&[(QUEUE, 2)]))
+            .expect("ordered");
         let mut c = clock(&[]);
         s.wait(0, VECTOR, 1, 16, &mut c).expect("ordered");
         assert_eq!(c[QUEUE], 0);
@@ -289,10 +377,11 @@ mod tests {
     #[test]
     fn a_transfer_that_could_satisfy_an_earlier_wait_is_refused() {
         let mut s = Semaphores::new(4, 16);
-        s.add(0, QUEUE, 1, 16, &known(&[(QUEUE, 1)])).expect("ordered");
+        s.add(0, QUEUE, 1, 16, &clock(&[]), &known(&[(QUEUE, 1)]))
+            .expect("ordered");
         let mut c = clock(&[]);
         s.wait(0, VECTOR, 7, 16, &mut c).expect("ordered");
-        let blind = s.clone().add(0, QUEUE, 2, 16, &known(&[(QUEUE, 2)]));
+        let blind = s.clone().add(0, QUEUE, 2, 16, &clock(&[]), &known(&[(QUEUE, 2)]));
         assert_eq!(
             blind,
             Err(SyncError::UpdateUnordered {
@@ -300,14 +389,26 @@ mod tests {
                 instruction: 7
             })
         );
-        assert_eq!(s.add(0, QUEUE, 2, 16, &known(&[(QUEUE, 2), (VECTOR, 7)])), Ok(()));
+        assert_eq!(
+            s.add(
+                0,
+                QUEUE,
+                2,
+                16,
+                &clock(&[(VECTOR, 7)]),
+                &known(&[(QUEUE, 2), (VECTOR, 7)])
+            ),
+            Ok(())
+        );
     }
 
     #[test]
     fn two_producers_prove_only_together() {
         let mut s = Semaphores::new(4, 16);
-        s.add(0, TENSOR, 3, 1, &known(&[(TENSOR, 3)])).expect("ordered");
-        s.add(0, VECTOR, 4, 1, &known(&[(VECTOR, 4)])).expect("ordered");
+        s.add(0, TENSOR, 3, 1, &clock(&[(TENSOR, 3)]), &known(&[(TENSOR, 3)]))
+            .expect("ordered");
+        s.add(0, VECTOR, 4, 1, &clock(&[(VECTOR, 4)]), &known(&[(VECTOR, 4)]))
+            .expect("ordered");
         let mut c = clock(&[]);
         s.wait(0, 2, 1, 1, &mut c).expect("ordered");
         assert_eq!((c[TENSOR], c[VECTOR]), (0, 0));
@@ -318,12 +419,15 @@ mod tests {
     #[test]
     fn resets_need_order_on_both_sides() {
         let mut s = Semaphores::new(4, 16);
-        s.add(0, TENSOR, 3, 1, &known(&[(TENSOR, 3)])).expect("ordered");
+        s.add(0, TENSOR, 3, 1, &clock(&[(TENSOR, 3)]), &known(&[(TENSOR, 3)]))
+            .expect("ordered");
         let early = s.clone().reset(0, VECTOR, 5, 0, &known(&[(VECTOR, 5)]));
         assert_eq!(early, Err(SyncError::ResetUnordered { updater: TENSOR }));
         s.reset(0, VECTOR, 5, 0, &known(&[(VECTOR, 5), (TENSOR, 3)]))
             .expect("ordered");
-        let blind = s.clone().add(0, TENSOR, 4, 1, &known(&[(TENSOR, 4)]));
+        let blind = s
+            .clone()
+            .add(0, TENSOR, 4, 1, &clock(&[(TENSOR, 4)]), &known(&[(TENSOR, 4)]));
         assert_eq!(blind, Err(SyncError::AfterReset { engine: VECTOR }));
         let mut c = clock(&[]);
         assert_eq!(
@@ -335,11 +439,13 @@ mod tests {
     #[test]
     fn subtracting_raises_what_a_wait_needs() {
         let mut s = Semaphores::new(4, 16);
-        s.add(0, TENSOR, 1, 1, &known(&[(TENSOR, 1)])).expect("ordered");
+        s.add(0, TENSOR, 1, 1, &clock(&[(TENSOR, 1)]), &known(&[(TENSOR, 1)]))
+            .expect("ordered");
         let mut c = clock(&[]);
         s.wait(0, VECTOR, 1, 1, &mut c).expect("ordered");
         s.subtract(0, VECTOR, 1, 1);
-        s.add(0, TENSOR, 2, 1, &known(&[(TENSOR, 2)])).expect("ordered");
+        s.add(0, TENSOR, 2, 1, &clock(&[(TENSOR, 2)]), &known(&[(TENSOR, 2)]))
+            .expect("ordered");
         let mut c = clock(&[]);
         s.wait(0, VECTOR, 2, 1, &mut c).expect("ordered");
         assert_eq!(c[TENSOR], 2);

@@ -94,7 +94,9 @@ impl<'a> Tracker<'a> {
         let known = Arc::new(known);
         let semaphore = update.semaphore as usize;
         let done = match update.kind {
-            UpdateKind::Add(n) => self.semaphores.add(semaphore, e, sequence, u64::from(n), &known),
+            UpdateKind::Add(n) => self
+                .semaphores
+                .add(semaphore, e, sequence, u64::from(n), &known, &known),
             UpdateKind::Subtract(n) => {
                 self.semaphores.subtract(semaphore, e, sequence, u64::from(n));
                 Ok(())
@@ -127,20 +129,18 @@ impl<'a> Tracker<'a> {
         };
         *started += 1;
         let sequence = *started;
-        let mut known = self.clocks[e].clone();
+        let issued = self.clocks[e].clone();
         let origin = Origin {
             engine: e as u8,
             instruction: index,
         };
-        self.touch(accesses, thread, sequence, origin, Some(&known))?;
+        self.touch(accesses, thread, sequence, origin, Some(&issued))?;
+        let mut known = issued.clone();
         known[thread] = sequence;
-        let added = self.semaphores.add(
-            semaphore as usize,
-            thread,
-            sequence,
-            self.dma_increment,
-            &Arc::new(known),
-        );
+        let (semaphore_index, amount) = (semaphore as usize, self.dma_increment);
+        let added = self
+            .semaphores
+            .add(semaphore_index, thread, sequence, amount, &issued, &Arc::new(known));
         added.map_err(|error| self.describe(semaphore, error))
     }
 
