@@ -5,10 +5,12 @@
 //!   select %p : i1, %a, %b                              select of the broadcast predicate
 //!   clamp %lo, %x, %hi                                  minimum(maximum(%x, %lo), %hi), bounds broadcast
 //!   map %x, %y ({ body })                               the body on whole tensors
+//!   compare TOTALORDER %x, %y of floats                 compare of integers in the same order
 //!
 //! Needs: verified static `hlo`. Leaves: verified `hlo`.
 
-use ferrite_ir::hlo::{BinaryOp, Builder, Dims, OpId, OpKind, ValueId};
+use ferrite_ir::dtype::{DType, DTypeClass};
+use ferrite_ir::hlo::{BinaryOp, Builder, Compare, ComparisonDirection, ComparisonType, Dims, OpId, OpKind, ValueId};
 
 use super::body::apply_body;
 use super::rewrite::{Rewrite, Step, operands, result_type};
@@ -37,6 +39,17 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
             let x = b.binary(BinaryOp::Maximum, o[1], low)?;
             b.binary(BinaryOp::Minimum, x, high)?
         }
+        OpKind::Compare(c) if c.compare_type == ComparisonType::TotalOrder => {
+            if b.tensor(o[0])?.dtype.class() != DTypeClass::Float || b.tensor(o[0])?.dtype.bits() > 32 {
+                return Ok(None);
+            }
+            let (x, y) = (total_order_key(b, o[0])?, total_order_key(b, o[1])?);
+            let compare = Compare {
+                direction: c.direction,
+                compare_type: ComparisonType::Signed,
+            };
+            b.op1(OpKind::Compare(compare), &[x, y])?
+        }
         OpKind::Map(_) => {
             let shape = result_type(b, op).shape;
             let body = b.func.op(op).regions[0];
@@ -45,6 +58,19 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         _ => return Ok(None),
     };
     Ok(Some(vec![value]))
+}
+
+/// `i32` integers in the total order of the floats `x` of up to 32 bits: `-NaN < -inf < ... < -0 < +0 < ... < +NaN`.
+pub(crate) fn total_order_key(b: &mut Builder<'_>, x: ValueId) -> Step {
+    // Narrower floats are exact in 32 bits and keep their order.
+    let x = b.convert(x, DType::F32)?;
+    let bits = b.bitcast(x, DType::I32)?;
+    // The magnitude of negative numbers counts backwards.
+    let mask = b.like_i(bits, i64::from(i32::MAX))?;
+    let flipped = b.binary(BinaryOp::Xor, bits, mask)?;
+    let zero = b.like_i(bits, 0)?;
+    let negative = b.compare(ComparisonDirection::Lt, bits, zero)?;
+    Ok(b.select(negative, flipped, bits)?)
 }
 
 /// `x`, broadcast to the shape of `y` if it is a scalar.

@@ -6,13 +6,17 @@
 //! here is subject to auto-cast any more.
 
 mod body;
+pub mod control;
 pub mod convolution;
 pub mod data;
 pub mod gather;
+pub mod random;
 pub mod reduce;
 mod rewrite;
 mod rows;
 pub mod scatter;
+pub mod select_and_scatter;
+pub mod sort;
 pub mod window;
 
 use ferrite_ir::diag::Result;
@@ -39,6 +43,9 @@ macro_rules! legalizations {
 }
 
 legalizations! {
+    /// See [`control`].
+    LegalizeControlFlow, "legalize-control-flow", control::rewrite,
+        "Evaluates all branches of `if` and `case` and selects between their results; refuses loops.";
     /// See [`convolution`].
     LegalizeConvolution, "legalize-convolution", convolution::rewrite,
         "Makes padding, dilation and reversal of convolutions explicit, turns batch groups into feature groups, and convolutions whose windows do not overlap into dot_general.";
@@ -48,12 +55,21 @@ legalizations! {
     /// See [`gather`].
     LegalizeGather, "legalize-gather", gather::rewrite,
         "Rewrites gathers and dynamic slices into gathers of contiguous rows at 32-bit element offsets, or into slices.";
+    /// See [`random`].
+    LegalizeRandom, "legalize-random", random::rewrite,
+        "Computes random bits and numbers by 32-bit integer arithmetic, with the bits of XLA. Before legalize-64bit.";
     /// See [`reduce`].
     LegalizeReduce, "legalize-reduce", reduce::rewrite,
         "Rewrites reductions of several inputs and of any body into reductions of one operation, or into element-wise steps.";
     /// See [`scatter`].
     LegalizeScatter, "legalize-scatter", scatter::rewrite,
         "Rewrites scatters and dynamic_update_slice into scatters of contiguous rows at 32-bit element offsets.";
+    /// See [`select_and_scatter`].
+    LegalizeSelectAndScatter, "legalize-select-and-scatter", select_and_scatter::rewrite,
+        "Rewrites select_and_scatter, the gradient of pooling, into a selection per window and shifted sums.";
+    /// See [`sort`].
+    LegalizeSort, "legalize-sort", sort::rewrite,
+        "Sorts by bitonic networks over whole tensors; top_k of a few by repeated maximum.";
     /// See [`window`].
     LegalizeWindow, "legalize-window", window::rewrite,
         "Makes padding of reduce_window explicit, and rewrites windows of any body into element-wise steps.";

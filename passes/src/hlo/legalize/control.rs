@@ -1,0 +1,153 @@
+//! Branches become selections: there are no branches on the device yet.
+//!
+//! Before                                              After
+//!   if %p ({ return %a }, { return %b })                both branches evaluated; select %p, %a, %b
+//!   case %i (branches)                                  all branches evaluated; selected by comparisons of %i, the
+//!                                                       last one for an index outside
+//!
+//! Branches with effects and `while` are refused: loops on the device are later work.
+//!
+//! Needs: verified `hlo`. Leaves: verified `hlo` without `if` and `case`.
+
+use std::collections::HashMap;
+
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{Builder, ComparisonDirection, Effect, Func, OpId, OpKind, RegionId, TensorType, Type, ValueId};
+use ferrite_ir::loc::LocId;
+
+use super::rewrite::{Rewrite, Step, operands, refuse};
+
+/// Nesting of branches (our choice: bounds the stack; branches are evaluated all, so deep ones are hopeless anyway).
+const MAX_DEPTH: usize = 32;
+
+/// The rule of `legalize-control-flow`.
+pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
+    let loc = b.loc;
+    match &b.func.op(op).kind {
+        OpKind::If | OpKind::Case => {
+            let values = flatten(b, op, &mut HashMap::new(), 0);
+            b.loc = loc;
+            values.map(Some)
+        }
+        OpKind::While => Err(no_loops()),
+        _ => Ok(None),
+    }
+}
+
+fn no_loops() -> super::rewrite::Stop {
+    refuse(
+        "`stablehlo.while` does not run on the device yet",
+        "unroll the loop where its trip count is known (`lax.scan(..., unroll=True)`, a Python loop)",
+    )
+}
+
+type Map = HashMap<ValueId, ValueId>;
+
+fn look(map: &Map, v: ValueId) -> ValueId {
+    map.get(&v).copied().unwrap_or(v)
+}
+
+/// Evaluates all branches of `op` where the builder stands, and selects.
+fn flatten(b: &mut Builder<'_>, op: OpId, map: &mut Map, depth: usize) -> Step<Vec<ValueId>> {
+    if depth > MAX_DEPTH {
+        return Err(refuse(
+            format!("branches are nested more than {MAX_DEPTH} deep"),
+            "compute the branches and select between their results",
+        ));
+    }
+    let regions = b.func.op(op).regions.to_vec();
+    let index = look(map, operands(b, op)[0]);
+    let mut branches = Vec::with_capacity(regions.len());
+    for region in regions {
+        branches.push(evaluate(b, region, map, depth)?);
+    }
+    b.loc = b.func.op(op).loc;
+    let Some(mut chosen) = branches.pop() else {
+        return Ok(Vec::new());
+    };
+    let is_if = matches!(b.func.op(op).kind, OpKind::If);
+    for (i, branch) in branches.into_iter().enumerate().rev() {
+        let here = if is_if {
+            index
+        } else {
+            let number = b.constant_i(TensorType::scalar(DType::I32), i as i64);
+            b.compare(ComparisonDirection::Eq, index, number)?
+        };
+        for (c, v) in chosen.iter_mut().zip(branch) {
+            if *c == v {
+                continue;
+            }
+            let Type::Tensor(ty) = b.ty(v).clone() else {
+                return Err(refuse(
+                    format!("a branch yields `{}`", b.ty(v)),
+                    "branches may yield tensors only",
+                ));
+            };
+            let here = b.broadcast_in_dim(here, &ty.shape, &[])?;
+            *c = b.select(here, v, *c)?;
+        }
+    }
+    Ok(chosen)
+}
+
+/// Copies the operations of a branch to where the builder stands.
+fn evaluate(b: &mut Builder<'_>, region: RegionId, map: &mut Map, depth: usize) -> Step<Vec<ValueId>> {
+    for id in b.func.region(region).ops.clone() {
+        let op = b.func.op(id).clone();
+        let values = match &op.kind {
+            OpKind::If | OpKind::Case => flatten(b, id, map, depth + 1)?,
+            OpKind::While => return Err(no_loops()),
+            kind if kind.effect() == Effect::Effectful => {
+                return Err(refuse(
+                    format!("a branch contains `{}`, which has an effect", kind.mnemonic()),
+                    "move it out of the branch: both branches are evaluated",
+                ));
+            }
+            _ => {
+                let operands: Vec<ValueId> = op.operands.iter().map(|&v| look(map, v)).collect();
+                let types = op.results.iter().map(|&r| b.func.ty(r).clone()).collect();
+                let regions: Vec<RegionId> = op.regions.to_vec();
+                capture(b.func, &regions, map);
+                let copy = append(b, op.kind.clone(), &operands, types, &regions, op.loc);
+                b.func.op_mut(copy).attrs = op.attrs.clone();
+                b.func.op(copy).results.to_vec()
+            }
+        };
+        for (&old, new) in op.results.iter().zip(values) {
+            map.insert(old, new);
+        }
+    }
+    let results = b.func.region(region).results.clone();
+    Ok(results.into_iter().map(|v| look(map, v)).collect())
+}
+
+fn append(
+    b: &mut Builder<'_>,
+    kind: OpKind,
+    operands: &[ValueId],
+    types: Vec<Type>,
+    regions: &[RegionId],
+    loc: LocId,
+) -> OpId {
+    let region = b.region;
+    b.func.append(region, kind, operands, types, regions, loc)
+}
+
+/// Regions move with their operation: what they capture is replaced inside.
+fn capture(func: &mut Func, regions: &[RegionId], map: &Map) {
+    for &region in regions {
+        let mut inner = Vec::new();
+        func.walk(region, &mut |_, op| inner.push(op));
+        for op in inner {
+            for i in 0..func.op(op).operands.len() {
+                let v = look(map, func.op(op).operands[i]);
+                func.op_mut(op).operands[i] = v;
+            }
+        }
+        let mut all = Vec::new();
+        func.walk_regions(region, &mut |_, r| all.push(r));
+        for r in all {
+            func.region_mut(r).results.iter_mut().for_each(|v| *v = look(map, *v));
+        }
+    }
+}
