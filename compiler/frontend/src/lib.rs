@@ -5,6 +5,7 @@
 
 mod kind;
 mod render;
+mod xla;
 
 pub use kind::Kind;
 pub use render::{render, render_all};
@@ -22,13 +23,17 @@ impl Frontend {
     /// All that is wrong with the program. A kind that is recognised but not supported is refused by its name.
     pub fn read(bytes: &[u8], name: &str) -> Result<Module, Vec<Diagnostic>> {
         match Kind::of(bytes) {
-            Kind::StableHlo => match std::str::from_utf8(bytes) {
-                Ok(text) => hlo::parse::parse(text),
-                Err(error) => Err(vec![not_utf8(bytes, error.valid_up_to(), name)]),
-            },
+            Kind::StableHlo => hlo::parse::parse(text(bytes, name)?),
+            Kind::HloText => xla::read_text(text(bytes, name)?),
+            Kind::HloModuleProto => xla::read_proto(bytes, false),
+            Kind::HloProto => xla::read_proto(bytes, true),
             kind => Err(vec![refusal(kind, name)]),
         }
     }
+}
+
+fn text<'b>(bytes: &'b [u8], name: &str) -> Result<&'b str, Vec<Diagnostic>> {
+    std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(bytes, error.valid_up_to(), name)])
 }
 
 fn not_utf8(bytes: &[u8], offset: usize, name: &str) -> Diagnostic {

@@ -1,0 +1,596 @@
+//! Computations and instructions to functions, regions and operations.
+
+use std::collections::HashMap;
+
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::hlo::{
+    Alias, AliasKind, Attr, Attrs, Func, Module, OpKind, RegionId, ResultInfo, TensorType, Type, ValueId,
+};
+use ferrite_ir::literal::Literal;
+use ferrite_ir::loc::{LocId, Location, Source};
+use smallvec::SmallVec;
+
+use super::Program;
+use super::kinds::{self, Regions};
+use super::message::*;
+use super::shape::{leaf_count, leaf_position, leaf_type, leaves};
+
+/// Computations nest at most this deep as regions.
+const MAX_DEPTH: usize = 64;
+
+/// At most so many operations per instruction of the file come from inlining computations into regions.
+const MAX_GROWTH: usize = 256;
+
+type Lowered<T> = Result<T, Diagnostic>;
+
+/// The values an instruction stands for: one per array, in order.
+pub(super) type Leaves = SmallVec<[ValueId; 1]>;
+
+/// Lowers a program, without verifying the result.
+pub(super) fn lower(program: &Program) -> Lowered<Module> {
+    let proto = &program.module;
+    let mut computations = HashMap::new();
+    for (n, computation) in proto.computations.iter().enumerate() {
+        computations.insert(computation.id, n);
+    }
+    let entry = computations.get(&proto.entry_computation_id).copied();
+    let entry = entry.or_else(|| {
+        proto
+            .computations
+            .iter()
+            .position(|c| c.name == proto.entry_computation_name)
+    });
+    let Some(entry) = entry else {
+        return Err(Diagnostic::error(Code::Parse, "the module has no entry computation"));
+    };
+    let size: usize = proto.computations.iter().map(|c| c.instructions.len()).sum();
+    let mut lowering = Lowering {
+        program,
+        computations,
+        module: Module {
+            name: proto.name.clone(),
+            ..Module::default()
+        },
+        functions: HashMap::new(),
+        queue: Vec::new(),
+        budget: size.saturating_mul(MAX_GROWTH).saturating_add(1 << 16),
+        depth: 0,
+    };
+    lowering.module_attributes();
+    lowering.functions.insert(entry, "main".to_string());
+    let main = lowering.function(entry, "main")?;
+    lowering.module.funcs.push(main);
+    lowering.donations(entry)?;
+    let mut next = 0;
+    while let Some(&(computation, ref name)) = lowering.queue.get(next) {
+        let name = name.clone();
+        next += 1;
+        let mut func = lowering.function(computation, &name)?;
+        func.public = false;
+        lowering.module.funcs.push(func);
+    }
+    Ok(lowering.module)
+}
+
+pub(super) struct Lowering<'p> {
+    program: &'p Program,
+    /// Computations by id.
+    computations: HashMap<i64, usize>,
+    module: Module,
+    /// Functions made of computations, and those still to be made.
+    functions: HashMap<usize, String>,
+    queue: Vec<(usize, String)>,
+    budget: usize,
+    depth: usize,
+}
+
+/// Where operations go.
+pub(super) struct Site<'f> {
+    pub(super) func: &'f mut Func,
+    pub(super) region: RegionId,
+    pub(super) loc: LocId,
+}
+
+impl Site<'_> {
+    /// Adds an operation without regions.
+    pub(super) fn add(&mut self, kind: OpKind, operands: &[ValueId], types: Vec<Type>) -> Leaves {
+        let op = self.func.append(self.region, kind, operands, types, &[], self.loc);
+        self.func.op(op).results.iter().copied().collect()
+    }
+}
+
+impl<'p> Lowering<'p> {
+    fn module_attributes(&mut self) {
+        let proto = &self.program.module;
+        if let Some(devices) = &proto.device_assignment {
+            let int = |value: i32| Attr::Int(i64::from(value.max(1)), 32);
+            self.module
+                .attrs
+                .insert("mhlo.num_partitions".to_string(), int(devices.computation_count));
+            self.module
+                .attrs
+                .insert("mhlo.num_replicas".to_string(), int(devices.replica_count));
+        }
+        if let Some(attributes) = &proto.frontend_attributes {
+            self.module
+                .attrs
+                .insert("mhlo.frontend_attributes".to_string(), dictionary(attributes));
+        }
+    }
+
+    fn function(&mut self, computation: usize, name: &str) -> Lowered<Func> {
+        let proto = &self.program.module.computations[computation];
+        let mut func = Func::new(name);
+        let body = func.body();
+        let results = self.region(&mut func, body, computation)?;
+        // Parameters carry what was written on them.
+        let mut position = 0;
+        for parameter in parameters(proto) {
+            let count = parameter.shape.as_ref().map_or(0, leaf_count);
+            if let (Some(sharding), 1) = (sharding(parameter), count)
+                && let Some(param) = func.params.get_mut(position)
+            {
+                param.attrs.insert("mhlo.sharding".to_string(), Attr::String(sharding));
+            }
+            if let (Some(attributes), Some(param)) = (&parameter.frontend_attributes, func.params.get_mut(position)) {
+                param
+                    .attrs
+                    .insert("mhlo.frontend_attributes".to_string(), dictionary(attributes));
+            }
+            position += count;
+        }
+        func.results = vec![ResultInfo::default(); results];
+        Ok(func)
+    }
+
+    /// Aliases and donated buffers of the entry function.
+    fn donations(&mut self, entry: usize) -> Lowered<()> {
+        let proto = &self.program.module;
+        let computation = &proto.computations[entry];
+        let root = computation
+            .instructions
+            .iter()
+            .find(|i| i.id == computation.root_id)
+            .and_then(|i| i.shape.as_ref());
+        let parameters = parameters(computation);
+        let bad = |what: &str| Diagnostic::error(Code::Verify, format!("{what} names no parameter or output"));
+        let position = |number: i64, index: &[i64]| {
+            let number = usize::try_from(number).ok()?;
+            let before: usize = parameters
+                .get(..number)?
+                .iter()
+                .filter_map(|p| p.shape.as_ref())
+                .map(leaf_count)
+                .sum();
+            Some(before + leaf_position(parameters.get(number)?.shape.as_ref()?, index)?)
+        };
+        let Some(main) = self.module.funcs.first_mut() else {
+            return Ok(());
+        };
+        for entry in proto.input_output_alias.iter().flat_map(|alias| &alias.entries) {
+            let output = root.and_then(|root| leaf_position(root, &entry.output_shape_index));
+            let input = position(entry.parameter_number, &entry.parameter_shape_index);
+            let param = input.and_then(|input| main.params.get_mut(input));
+            let (Some(param), Some(output)) = (param, output) else {
+                return Err(bad("an input-output alias"));
+            };
+            let kind = if entry.kind == 2 {
+                AliasKind::Must
+            } else {
+                AliasKind::May
+            };
+            param.alias = Some(Alias { output, kind });
+        }
+        for entry in proto.buffer_donor.iter().flat_map(|donor| &donor.entries) {
+            let input = position(entry.parameter_number, &entry.parameter_shape_index);
+            let param = input.and_then(|input| main.params.get_mut(input));
+            param.ok_or_else(|| bad("a buffer donor"))?.donated = true;
+        }
+        Ok(())
+    }
+
+    /// Fills a region with a computation: its parameters become the region's arguments. Returns the number of results.
+    fn region(&mut self, func: &mut Func, region: RegionId, computation: usize) -> Lowered<usize> {
+        let proto = &self.program.module.computations[computation];
+        let mut arguments = Vec::new();
+        for parameter in parameters(proto) {
+            let mut values = Leaves::new();
+            for leaf in self.leaf_types(parameter, computation)? {
+                values.push(func.add_arg(region, leaf));
+            }
+            arguments.push(values);
+        }
+        let results = self.computation(func, region, computation, &arguments)?;
+        let count = results.len();
+        func.region_mut(region).results = results.to_vec();
+        Ok(count)
+    }
+
+    fn leaf_types(&self, instruction: &HloInstructionProto, computation: usize) -> Lowered<Vec<Type>> {
+        let shape = instruction
+            .shape
+            .as_ref()
+            .ok_or_else(|| self.error(computation, instruction, "it has no shape"))?;
+        let mut all = Vec::new();
+        leaves(shape, &mut all);
+        all.into_iter()
+            .map(leaf_type)
+            .collect::<Result<_, _>>()
+            .map_err(|message| self.error(computation, instruction, message))
+    }
+
+    fn location(&self, computation: usize, instruction: &HloInstructionProto) -> Location {
+        let proto = &self.program.module.computations[computation];
+        // Instructions of one computation are contiguous in memory: the place is found by position.
+        let places = self.program.places.0.get(computation);
+        let index = places.and_then(|_| {
+            let offset = std::ptr::from_ref(instruction) as usize - proto.instructions.as_ptr() as usize;
+            offset.checked_div(size_of::<HloInstructionProto>())
+        });
+        let (line, column) = places
+            .zip(index)
+            .and_then(|(places, n)| places.get(n).copied())
+            .unwrap_or((0, 0));
+        Location {
+            line,
+            column,
+            source: self.source(instruction),
+        }
+    }
+
+    /// Where the model's author wrote an instruction.
+    fn source(&self, instruction: &HloInstructionProto) -> Option<Source> {
+        let metadata = instruction.metadata.as_ref()?;
+        let file = |file: &str, line: i32, column: i32| Source::File {
+            file: file.to_string(),
+            line: u32::try_from(line).unwrap_or(0),
+            column: u32::try_from(column).unwrap_or(0),
+        };
+        let place = if metadata.source_file.is_empty() {
+            self.program.module.stack_frame_index.as_ref().and_then(|index| {
+                // Ids count from 1.
+                let at = |id: i32| usize::try_from(id).ok()?.checked_sub(1);
+                let frame = index.stack_frames.get(at(metadata.stack_frame_id)?)?;
+                let location = index.file_locations.get(at(frame.file_location_id)?)?;
+                let name = index.file_names.get(at(location.file_name_id)?)?;
+                Some(file(name, location.line, location.column))
+            })
+        } else {
+            Some(file(
+                &metadata.source_file,
+                metadata.source_line,
+                metadata.source_column,
+            ))
+        };
+        if metadata.op_name.is_empty() {
+            return place;
+        }
+        Some(Source::Name {
+            name: metadata.op_name.clone(),
+            child: place.map(Box::new),
+        })
+    }
+
+    fn error(
+        &self,
+        computation: usize,
+        instruction: &HloInstructionProto,
+        message: impl std::fmt::Display,
+    ) -> Diagnostic {
+        let text = format!(
+            "instruction `{}` (`{}`): {message}",
+            instruction.name, instruction.opcode
+        );
+        Diagnostic::error(Code::Verify, text).at(&self.location(computation, instruction))
+    }
+
+    /// Adds the operations of a computation to a region; returns the values of its root.
+    fn computation(
+        &mut self,
+        func: &mut Func,
+        region: RegionId,
+        computation: usize,
+        arguments: &[Leaves],
+    ) -> Lowered<Leaves> {
+        let proto = &self.program.module.computations[computation];
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let message = format!("computation `{}` nests deeper than {MAX_DEPTH} levels", proto.name);
+            return Err(Diagnostic::error(Code::Unsupported, message));
+        }
+        let mut env: HashMap<i64, (Leaves, &HloInstructionProto)> = HashMap::with_capacity(proto.instructions.len());
+        for instruction in &proto.instructions {
+            self.budget = self.budget.checked_sub(1).ok_or_else(|| {
+                Diagnostic::error(
+                    Code::Unsupported,
+                    "the program grows beyond bounds when its computations are inlined",
+                )
+            })?;
+            let mut operands = Vec::with_capacity(instruction.operand_ids.len());
+            for id in &instruction.operand_ids {
+                match env.get(id) {
+                    Some((values, proto)) => operands.push((values.clone(), *proto)),
+                    None => return Err(self.error(computation, instruction, "an operand is not defined before")),
+                }
+            }
+            let location = self.location(computation, instruction);
+            let loc = self.module.locs.add(location);
+            let mut site = Site { func, region, loc };
+            let values = self.instruction(&mut site, computation, instruction, &operands, arguments)?;
+            let expected = instruction.shape.as_ref().map_or(0, leaf_count);
+            if values.len() != expected {
+                let message = format!("it has {} values, but a shape of {expected}", values.len());
+                return Err(self.error(computation, instruction, message));
+            }
+            env.insert(instruction.id, (values, instruction));
+        }
+        self.depth -= 1;
+        let root = env.get(&proto.root_id).map(|(values, _)| values.clone());
+        root.ok_or_else(|| Diagnostic::error(Code::Parse, format!("computation `{}` has no root", proto.name)))
+    }
+
+    /// The computation that an instruction calls.
+    fn called(&self, computation: usize, instruction: &HloInstructionProto, n: usize) -> Lowered<usize> {
+        let id = instruction.called_computation_ids.get(n);
+        id.and_then(|id| self.computations.get(id).copied())
+            .ok_or_else(|| self.error(computation, instruction, "it calls a computation that is not there"))
+    }
+
+    fn instruction(
+        &mut self,
+        site: &mut Site,
+        computation: usize,
+        instruction: &'p HloInstructionProto,
+        operands: &[(Leaves, &HloInstructionProto)],
+        arguments: &[Leaves],
+    ) -> Lowered<Leaves> {
+        let bad = |this: &Self, message: &str| this.error(computation, instruction, message);
+        let all: Leaves = operands.iter().flat_map(|(values, _)| values.iter().copied()).collect();
+        match &*instruction.opcode {
+            "parameter" => {
+                let number = usize::try_from(instruction.parameter_number).ok();
+                let values = number.and_then(|n| arguments.get(n)).cloned();
+                return values.ok_or_else(|| bad(self, "it is not among the parameters"));
+            }
+            // What a tuple holds, and what is the same value in another layout or sharding.
+            "tuple" => return Ok(all),
+            "copy" | "domain" | "copy-start" | "copy-done" => {
+                return operands
+                    .first()
+                    .map(|(values, _)| values.clone())
+                    .ok_or_else(|| bad(self, "it needs an operand"));
+            }
+            "add-dependency" => {
+                return operands
+                    .first()
+                    .map(|(values, _)| values.clone())
+                    .ok_or_else(|| bad(self, "it needs an operand"));
+            }
+            "get-tuple-element" => {
+                let [(values, operand)] = operands else {
+                    return Err(bad(self, "it needs one operand"));
+                };
+                let shape = operand
+                    .shape
+                    .as_ref()
+                    .ok_or_else(|| bad(self, "its operand has no shape"))?;
+                let part = usize::try_from(instruction.tuple_index)
+                    .ok()
+                    .and_then(|n| shape.tuple_shapes.get(n));
+                let start = leaf_position(shape, &[instruction.tuple_index]);
+                let range = part
+                    .zip(start)
+                    .and_then(|(part, start)| values.get(start..start + leaf_count(part)));
+                return range
+                    .map(Leaves::from_slice)
+                    .ok_or_else(|| bad(self, "its index is not in the tuple"));
+            }
+            "constant" => {
+                let shape = instruction.shape.as_ref().ok_or_else(|| bad(self, "it has no shape"))?;
+                let proto = instruction
+                    .literal
+                    .as_ref()
+                    .ok_or_else(|| bad(self, "it has no value"))?;
+                let literal = super::literal::literal(shape, proto).map_err(|message| bad(self, &message))?;
+                let ty = Type::Tensor(literal.ty().clone());
+                return Ok(site.add(OpKind::Constant(literal), &[], vec![ty]));
+            }
+            "fusion" => {
+                let inner = self.called(computation, instruction, 0)?;
+                let arguments: Vec<Leaves> = operands.iter().map(|(values, _)| values.clone()).collect();
+                return self.computation(site.func, site.region, inner, &arguments);
+            }
+            _ => {}
+        }
+        let types = self.leaf_types(instruction, computation)?;
+        if instruction.opcode == "call" {
+            let callee = self.called(computation, instruction, 0)?;
+            let name = self.function_name(callee);
+            let values = site.add(OpKind::Call(ferrite_ir::hlo::Call { callee: name }), &all, types);
+            self.discardable(site, &values, instruction);
+            return Ok(values);
+        }
+        if instruction.opcode == "rng" {
+            return self.rng(site, computation, instruction, &all, types);
+        }
+        let operand_types: Vec<Type> = all.iter().map(|&v| site.func.ty(v).clone()).collect();
+        let mut called = Vec::new();
+        if instruction.opcode == "custom-call" {
+            for n in 0..instruction.called_computation_ids.len() {
+                let callee = self.called(computation, instruction, n)?;
+                called.push(self.function_name(callee));
+            }
+        }
+        let kind = kinds::kind(instruction, &operand_types, &types, called).map_err(|message| bad(self, &message))?;
+        let Some((kind, which)) = kind else {
+            let text = format!("HLO instruction `{}` is not supported", instruction.opcode);
+            return Err(Diagnostic::error(Code::Unsupported, text).at(&self.location(computation, instruction)));
+        };
+        let mut regions: SmallVec<[RegionId; 1]> = SmallVec::new();
+        let mut inputs = all;
+        match which {
+            Regions::None => {}
+            // XLA keeps a loop's body before its condition.
+            Regions::Loop => {
+                for n in [1, 0] {
+                    let inner = self.called(computation, instruction, n)?;
+                    let region = site.func.add_region();
+                    self.region(site.func, region, inner)?;
+                    regions.push(region);
+                }
+            }
+            Regions::Bodies(count) => {
+                for n in 0..count {
+                    let inner = self.called(computation, instruction, n)?;
+                    let region = site.func.add_region();
+                    self.region(site.func, region, inner)?;
+                    regions.push(region);
+                }
+            }
+            // Branches take their operands from around.
+            Regions::Branches => {
+                for (n, (values, _)) in operands.iter().skip(1).enumerate() {
+                    let inner = self.called(computation, instruction, n)?;
+                    let region = site.func.add_region();
+                    let results = self.computation(site.func, region, inner, std::slice::from_ref(values))?;
+                    site.func.region_mut(region).results = results.to_vec();
+                    regions.push(region);
+                }
+                inputs.truncate(1);
+            }
+        }
+        let op = site.func.append(site.region, kind, &inputs, types, &regions, site.loc);
+        let values: Leaves = site.func.op(op).results.iter().copied().collect();
+        self.discardable(site, &values, instruction);
+        Ok(values)
+    }
+
+    /// `rng` takes its shape from its result; StableHLO's is an operand.
+    fn rng(
+        &mut self,
+        site: &mut Site,
+        computation: usize,
+        instruction: &HloInstructionProto,
+        operands: &[ValueId],
+        types: Vec<Type>,
+    ) -> Lowered<Leaves> {
+        let [Type::Tensor(ty)] = &types[..] else {
+            return Err(self.error(computation, instruction, "it needs one result"));
+        };
+        let bytes: Vec<u8> = ty.shape.iter().flat_map(|size| size.to_le_bytes()).collect();
+        let shape_type = TensorType::new(ferrite_ir::dtype::DType::I64, &[ty.rank() as i64]);
+        let literal = Literal::new(shape_type.clone(), bytes)
+            .ok_or_else(|| self.error(computation, instruction, "its shape is no constant"))?;
+        let shape = site.add(OpKind::Constant(literal), &[], vec![Type::Tensor(shape_type)]);
+        let mut inputs: Leaves = operands.into();
+        inputs.extend(shape);
+        let distribution = match instruction.distribution {
+            1 => ferrite_ir::hlo::RngDistribution::Uniform,
+            2 => ferrite_ir::hlo::RngDistribution::Normal,
+            _ => return Err(self.error(computation, instruction, "it has no distribution")),
+        };
+        Ok(site.add(OpKind::Rng(ferrite_ir::hlo::Rng { distribution }), &inputs, types))
+    }
+
+    /// The function made of a computation.
+    fn function_name(&mut self, computation: usize) -> String {
+        if let Some(name) = self.functions.get(&computation) {
+            return name.clone();
+        }
+        let base = self.program.module.computations[computation].name.clone();
+        let mut name = base.clone();
+        let mut n = 0;
+        while self.functions.values().any(|taken| *taken == name) {
+            name = format!("{base}_{n}");
+            n += 1;
+        }
+        self.functions.insert(computation, name.clone());
+        self.queue.push((computation, name.clone()));
+        name
+    }
+
+    /// Shardings and frontend attributes stay with the operation.
+    fn discardable(&self, site: &mut Site, values: &[ValueId], instruction: &HloInstructionProto) {
+        let mut attrs = Attrs::new();
+        if let Some(sharding) = sharding(instruction) {
+            attrs.insert("mhlo.sharding".to_string(), Attr::String(sharding));
+        }
+        if let Some(attributes) = &instruction.frontend_attributes {
+            attrs.insert("mhlo.frontend_attributes".to_string(), dictionary(attributes));
+        }
+        if let (false, Some(op)) = (attrs.is_empty(), values.first().and_then(|&v| site.func.def(v))) {
+            site.func.op_mut(op).attrs = Some(Box::new(attrs));
+        }
+    }
+}
+
+/// The parameters of a computation by number.
+fn parameters(computation: &HloComputationProto) -> Vec<&HloInstructionProto> {
+    let mut all: Vec<_> = computation
+        .instructions
+        .iter()
+        .filter(|i| i.opcode == "parameter")
+        .collect();
+    all.sort_by_key(|parameter| parameter.parameter_number);
+    all
+}
+
+fn dictionary(attributes: &FrontendAttributes) -> Attr {
+    Attr::Dict(
+        attributes
+            .map
+            .iter()
+            .map(|(key, value)| (key.clone(), Attr::String(value.clone())))
+            .collect(),
+    )
+}
+
+/// The sharding of an instruction as HLO text writes it.
+fn sharding(instruction: &HloInstructionProto) -> Option<String> {
+    if !instruction.sharding_text.is_empty() {
+        return Some(instruction.sharding_text.clone());
+    }
+    instruction.sharding.as_ref().map(sharding_text)
+}
+
+fn sharding_text(sharding: &OpSharding) -> String {
+    let list = |items: &[i64]| items.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    match sharding.r#type {
+        0 => "{replicated}".to_string(),
+        1 => format!("{{maximal device={}}}", list(&sharding.tile_assignment_devices)),
+        2 => {
+            let parts: Vec<String> = sharding.tuple_shardings.iter().map(sharding_text).collect();
+            format!("{{{}}}", parts.join(", "))
+        }
+        4 => "{manual}".to_string(),
+        5 => "{unknown}".to_string(),
+        6 => "{unreduced}".to_string(),
+        _ => {
+            let mut text = format!("{{devices=[{}]", list(&sharding.tile_assignment_dimensions));
+            if sharding.iota_reshape_dims.is_empty() {
+                text.push_str(&list(&sharding.tile_assignment_devices));
+            } else {
+                text.push_str(&format!("<=[{}]", list(&sharding.iota_reshape_dims)));
+                if !sharding.iota_transpose_perm.is_sorted() {
+                    let perm: Vec<i64> = sharding.iota_transpose_perm.iter().map(|&d| i64::from(d)).collect();
+                    text.push_str(&format!("T({})", list(&perm)));
+                }
+            }
+            if sharding.replicate_on_last_tile_dim {
+                text.push_str(" last_tile_dim_replicate");
+            }
+            if !sharding.last_tile_dims.is_empty() {
+                let word = |kind: &i32| match kind {
+                    0 => "replicated",
+                    4 => "manual",
+                    6 => "unreduced",
+                    _ => "unknown",
+                };
+                let words: Vec<&str> = sharding.last_tile_dims.iter().map(word).collect();
+                text.push_str(&format!(" last_tile_dims={{{}}}", words.join(", ")));
+            }
+            text.push('}');
+            text
+        }
+    }
+}

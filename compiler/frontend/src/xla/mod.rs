@@ -1,0 +1,63 @@
+//! XLA HLO: text, `HloModuleProto` and `HloProto`.
+//!
+//! Both forms become the messages of [`message`]; [`lower`] turns those into `ir::hlo`. Tuples vanish on the way:
+//! every instruction becomes the list of its arrays, so that a loop over a tuple is a loop over values and a root
+//! tuple is several results.
+
+mod attributes;
+mod kinds;
+mod literal;
+mod lower;
+mod message;
+mod shape;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::hlo::{Module, verify};
+use prost::Message;
+
+/// A program in XLA's terms.
+pub(crate) struct Program {
+    module: message::HloModuleProto,
+    places: Places,
+}
+
+/// Line and column of each instruction of each computation; empty for binary files.
+#[derive(Default)]
+pub(crate) struct Places(Vec<Vec<(u32, u32)>>);
+
+/// Reads HLO text.
+pub(crate) fn read_text(source: &str) -> Result<Module, Vec<Diagnostic>> {
+    finish(&text::parse(source)?)
+}
+
+/// Reads a serialized `HloModuleProto`, or an `HloProto` that holds one.
+pub(crate) fn read_proto(bytes: &[u8], wrapped: bool) -> Result<Module, Vec<Diagnostic>> {
+    let broken = |error: prost::DecodeError| {
+        vec![Diagnostic::error(
+            Code::Parse,
+            format!("broken HloModuleProto: {error}"),
+        )]
+    };
+    let module = if wrapped {
+        let proto = message::HloProto::decode(bytes).map_err(broken)?;
+        proto
+            .hlo_module
+            .ok_or_else(|| vec![Diagnostic::error(Code::Parse, "the HloProto holds no module")])?
+    } else {
+        message::HloModuleProto::decode(bytes).map_err(broken)?
+    };
+    finish(&Program {
+        module,
+        places: Places::default(),
+    })
+}
+
+fn finish(program: &Program) -> Result<Module, Vec<Diagnostic>> {
+    let module = lower::lower(program).map_err(|error| vec![error])?;
+    verify::verify(&module)?;
+    Ok(module)
+}
