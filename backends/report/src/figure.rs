@@ -92,7 +92,7 @@ impl Figure {
         let mut shapes = Vec::new();
         let title = format!(
             "{} on {}: {} us, TensorE {:.1}% of peak, HBM {:.1}%",
-            profile.name,
+            title_name(&profile.name),
             profile.target,
             short(summary.latency_us),
             100.0 * summary.pe_utilization,
@@ -265,6 +265,15 @@ fn bars(shapes: &mut Vec<Shape>, y: i32, row: &[f64], color: Color) {
     }
 }
 
+/// A program's name is a path: its last part, as far as there is room.
+fn title_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    match last.char_indices().nth(48) {
+        Some((end, _)) => format!("{}...", &last[..end]),
+        None => last.to_string(),
+    }
+}
+
 fn short(us: f64) -> String {
     match us {
         _ if us >= 1000.0 => format!("{us:.0}"),
@@ -324,6 +333,12 @@ mod tests {
             assert!(svg.contains(label), "{label} in {svg}");
         }
         assert!(svg.contains("fill=\"#d9480f\"") && svg.contains("fill=\"#0c8599\"")); // bars of TensorE and DMA
+    }
+
+    #[test]
+    fn the_title_has_room() {
+        assert_eq!(title_name("/tmp/out/gpt2"), "gpt2");
+        assert_eq!(title_name(&"é".repeat(60)).chars().count(), 51);
     }
 
     #[test]
