@@ -1,0 +1,110 @@
+//! Every case of the corpus that has expected results, through the reference interpreter.
+//!
+//! Runs what is in `tests/corpus/` of this repository, and the full corpus if there is one: the folder that
+//! `FERRITE_CORPUS` names, else `../shared/corpus` beside the repository. `FERRITE_CASE=text` keeps the cases whose
+//! path contains the text.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ferrite_driver::case::{Arithmetic, Case};
+use ferrite_interp::interpret;
+use ferrite_ir::hlo::parse::parse;
+
+/// Sets of the corpus that the interpreter runs; the others have no goldens.
+const SETS: [&str; 6] = ["ops", "special", "collectives", "models", "torch_xla", "mid"];
+
+/// Cases that cannot pass, and why.
+const EXCEPTIONS: [(&str, &str); 0] = [];
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// The full corpus, if it is there.
+fn full_corpus() -> Option<PathBuf> {
+    let named = std::env::var_os("FERRITE_CORPUS").map(PathBuf::from);
+    named
+        .or_else(|| Some(repository().parent()?.join("shared/corpus")))
+        .filter(|p| p.is_dir())
+}
+
+/// Runs one case; the error says what is wrong.
+fn run(case: &Case) -> Result<(), String> {
+    let path = case.file("model.stablehlo.mlir").ok_or("there is no StableHLO text")?;
+    let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
+    let first = |errors: Vec<ferrite_ir::diag::Diagnostic>| errors.first().map(|e| e.to_string()).unwrap_or_default();
+    let module = parse(&text).map_err(first)?;
+    let inputs = case.inputs().map_err(|e| e.to_string())?;
+    let results = interpret(&module, &inputs).map_err(|e| e.to_string())?;
+    let comparisons = case.check(&results, Arithmetic::AsWritten).map_err(|e| e.to_string())?;
+    let wrong: Vec<String> = comparisons
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| !c.ok)
+        .map(|(i, c)| match &c.refused {
+            Some(why) => format!("out{i}: {why}"),
+            None => format!(
+                "out{i}: {} of {} elements off, max abs {:.3e}, max rel {:.3e}, worst {:?}",
+                c.mismatches, c.count, c.max_abs_err, c.max_rel_err, c.worst
+            ),
+        })
+        .collect();
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("; "))
+    }
+}
+
+fn run_all(root: &Path) {
+    let only = std::env::var("FERRITE_CASE").unwrap_or_default();
+    let mut cases = Vec::new();
+    for set in SETS.iter().map(|s| root.join(s)).filter(|p| p.is_dir()) {
+        cases.extend(Case::find(&set).unwrap_or_else(|e| panic!("{e}")));
+    }
+    cases.retain(|c| c.description.has_golden && c.folder.to_string_lossy().contains(&only));
+    let mut failures = Vec::new();
+    for case in &cases {
+        let name = case
+            .folder
+            .strip_prefix(root)
+            .unwrap_or(&case.folder)
+            .display()
+            .to_string();
+        let start = Instant::now();
+        let outcome = run(case);
+        let excepted = EXCEPTIONS.iter().find(|e| e.0 == name);
+        match (outcome, excepted) {
+            (Ok(()), None) => println!("ok   {name} ({:.2?})", start.elapsed()),
+            (Err(why), Some((_, reason))) => println!("skip {name}: {reason} ({why})"),
+            (Err(why), None) => {
+                println!("FAIL {name}: {why}");
+                failures.push(name);
+            }
+            (Ok(()), Some(_)) => failures.push(format!("{name} passes and need no longer be an exception")),
+        }
+    }
+    println!(
+        "{} of {} cases of {} pass",
+        cases.len() - failures.len(),
+        cases.len(),
+        root.display()
+    );
+    assert!(failures.is_empty(), "{} cases fail: {failures:#?}", failures.len());
+}
+
+#[test]
+fn cases_in_the_repository() {
+    run_all(&repository().join("tests/corpus"));
+}
+
+#[test]
+fn cases_of_the_full_corpus() {
+    match full_corpus() {
+        Some(root) => run_all(&root),
+        None => println!("no corpus: set FERRITE_CORPUS to run all of it"),
+    }
+}

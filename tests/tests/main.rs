@@ -1,0 +1,3 @@
+//! Workspace-level tests, one executable.
+
+mod corpus_interp;
