@@ -15,7 +15,7 @@ use ferrite_passes::tile::{self, TileOptions};
 use crate::options::CompileOptions;
 use crate::pipeline::Pipeline;
 use crate::record::{Print, Program, Recorder, Timing};
-use crate::{checks, files};
+use crate::{checks, files, flops};
 
 /// The outcome of a compilation.
 #[derive(Clone, Debug)]
@@ -53,6 +53,7 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
     checks::check(&module, options, &machine)?;
     let mut recorder = Recorder::new(options).map_err(one)?;
     let passes = Pipeline::of(options.opt_level).resolve().map_err(one)?;
+    let model_flops = flops::model_flops(&module);
     let hlo_op_count = Program::Hlo(&module).ops() as u64;
     let warnings = run_passes(&mut module, &passes, options, &machine, &mut recorder)?;
 
@@ -71,7 +72,8 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
         verify: options.verify_each || defaults.verify,
         ..defaults
     };
-    let program = tile::compile(lowered, &machine, &tile_options).map_err(one)?;
+    let mut program = tile::compile(lowered, &machine, &tile_options).map_err(one)?;
+    program.model_flops = model_flops;
     recorder.done("encode", start, Program::Isa(&program))?;
     recorder.finish().map_err(one)?;
     checks::check_size(&program, options).map_err(one)?;

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod compare;
 pub mod compile;
 pub mod files;
+pub mod flops;
 pub mod guard;
 pub mod inspect;
 pub mod model;

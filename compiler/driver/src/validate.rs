@@ -139,7 +139,7 @@ pub fn case(folder: &Path, options: &ValidateOptions) -> Result<Validation, Vec<
             case.check(outputs, arithmetic).map(Some)
         }
     };
-    validate(&model, &inputs, options, &tolerance, &check)
+    validate(&case.description.name, &model, &inputs, options, &tolerance, &check)
 }
 
 /// Validates a model file on the inputs of an `.npz` file, besides against the arrays of another if given.
@@ -167,13 +167,15 @@ pub fn files(
                 .collect(),
         ))
     };
-    validate(model, &inputs, options, &tolerance, &check)
+    let name = model.file_stem().map(|n| n.to_string_lossy()).unwrap_or_default();
+    validate(&name, model, &inputs, options, &tolerance, &check)
 }
 
 type ToleranceOf<'a> = dyn Fn(usize, &Tensor) -> Tolerance + 'a;
 type Check<'a> = dyn Fn(&[Tensor], &ValidateOptions) -> Result<Option<Vec<Comparison>>, Diagnostic> + 'a;
 
 fn validate(
+    name: &str,
     model: &Path,
     inputs: &[Tensor],
     options: &ValidateOptions,
@@ -184,7 +186,11 @@ fn validate(
     let reference = reference(&module, options)?;
     let wanted = interpret(reference.as_ref().unwrap_or(&module), inputs).map_err(one)?;
     drop(reference);
-    let compiled = compile::compile(module, &options.compile)?;
+    let named = CompileOptions {
+        name: name.to_string(),
+        ..options.compile.clone()
+    };
+    let compiled = compile::compile(module, &named)?;
     let simulation = RunOptions {
         machine: options.compile.machine.clone(),
         timeline: options.timeline,
