@@ -40,11 +40,15 @@ pub const PIPELINES: [Pipeline; 3] = [
 const CORE: &[&str] = &[
     "inline", // first: the others look into one function
     "canonicalize",
-    "auto-cast",      // before anything is expanded: the documents name operations of the user's program
-    "legalize-64bit", // before folding, so that nothing is folded in a type that the device does not have
+    "auto-cast",             // before anything is expanded: the documents name operations of the user's program
+    "legalize-control-flow", // its branches then take part in all that follows
+    "legalize-random",       // 64-bit states are taken apart, not narrowed
+    "legalize-64bit",        // before folding, so that nothing is folded in a type that the device does not have
     "fold-constants",
-    "expand-ops", // formulas over what the device has
+    "expand-ops", // formulas over what the device has; leaves top_k
     // What lowering accepts. Data movement last: the others leave pads and selects.
+    "legalize-sort",
+    "legalize-select-and-scatter",
     "legalize-convolution",
     "legalize-window",
     "legalize-gather",
@@ -60,10 +64,14 @@ const BALANCED: &[&str] = &[
     "inline",
     "canonicalize",
     "auto-cast",
+    "legalize-control-flow",
+    "legalize-random",
     "legalize-64bit",
     "fold-constants",
     "merge-equal-ops", // early: what is expanded once need not be twice
     "expand-ops",
+    "legalize-sort",
+    "legalize-select-and-scatter",
     "legalize-convolution",
     "legalize-window",
     "legalize-gather",
