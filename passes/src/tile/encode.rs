@@ -150,6 +150,7 @@ impl Encoder<'_> {
     }
 
     /// SyncE waits for everything; then, but at the end, clears all semaphores and releases the others.
+    /// The releasing semaphore itself is not cleared: it counts the resets.
     fn reset(&mut self, waits: &[(u16, u32)], number: Option<u32>) {
         for &(semaphore, value) in waits {
             let mut instr = Instr::new(isa::Op::Semaphore, LocId::UNKNOWN);
@@ -165,7 +166,7 @@ impl Encoder<'_> {
         let mut release = Instr::new(isa::Op::Semaphore, LocId::UNKNOWN);
         release.update = Some(Update {
             semaphore: RELEASE,
-            kind: UpdateKind::Write(number),
+            kind: UpdateKind::Add(1),
             at: UpdateAt::Complete,
         });
         self.push(Engine::Sync, release);
