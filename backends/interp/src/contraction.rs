@@ -2,7 +2,7 @@
 
 use ferrite_ir::diag::Result;
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{DotAlgorithm, DotDims, RaggedDot, TensorType};
+use ferrite_ir::hlo::{DotDims, RaggedDot, TensorType};
 use rayon::prelude::*;
 
 use crate::indexing::for_each_index;
@@ -178,14 +178,9 @@ fn contract<T: Element>(a: &[T], b: &[T], left: &Side, right: &Side) -> Vec<T> {
     out
 }
 
-/// `dot_general`; the result has dtype `out`.
-pub(crate) fn dot_general(
-    dims: &DotDims,
-    algorithm: Option<&DotAlgorithm>,
-    a: &Tensor,
-    b: &Tensor,
-    out: DType,
-) -> Result<Tensor> {
+/// `dot_general`; the result has dtype `out`. Precision and algorithm say how precise a product has to be at least;
+/// here it is as precise as its types allow.
+pub(crate) fn dot_general(dims: &DotDims, a: &Tensor, b: &Tensor, out: DType) -> Result<Tensor> {
     let (lhs, rhs) = (usizes(a.shape()), usizes(b.shape()));
     let mut used = [vec![false; lhs.len()], vec![false; rhs.len()]];
     let sides = [
@@ -210,13 +205,6 @@ pub(crate) fn dot_general(
             b.ty()
         )));
     }
-    let (a, b) = match algorithm {
-        Some(algorithm) => (
-            rounded(a, &algorithm.lhs_precision_type, algorithm.lhs_component_count),
-            rounded(b, &algorithm.rhs_precision_type, algorithm.rhs_component_count),
-        ),
-        None => (a.clone(), b.clone()),
-    };
     let (lhs_free, rhs_free) = (dims.lhs_free(lhs.len()), dims.rhs_free(rhs.len()));
     let left = Side {
         shape: lhs,
@@ -246,24 +234,6 @@ pub(crate) fn dot_general(
     Ok(with_elements!(compute, ty, (a, b) => |x, y| contract(x, y, &left, &right)))
 }
 
-/// An operand rounded to the precision that an algorithm names; several components keep all of it.
-fn rounded(x: &Tensor, precision: &str, components: i64) -> Tensor {
-    match DType::from_mlir(precision) {
-        Some(dtype) if dtype.is_float() && x.dtype().is_float() && components <= 1 && dtype != x.dtype() => {
-            if dtype == DType::TF32 {
-                let attrs = ferrite_ir::hlo::ReducePrecision {
-                    exponent_bits: 8,
-                    mantissa_bits: 10,
-                };
-                crate::elementwise::reduce_precision(attrs, x).unwrap_or_else(|_| x.clone())
-            } else {
-                crate::elementwise::convert(x, dtype)
-            }
-        }
-        _ => x.clone(),
-    }
-}
-
 /// `dot`: the last dimension of the left with the first of the right.
 pub(crate) fn dot(a: &Tensor, b: &Tensor, out: DType) -> Result<Tensor> {
     if a.shape().is_empty() || b.shape().is_empty() {
@@ -274,7 +244,7 @@ pub(crate) fn dot(a: &Tensor, b: &Tensor, out: DType) -> Result<Tensor> {
         rhs_contracting: [0].as_slice().into(),
         ..DotDims::default()
     };
-    dot_general(&dims, None, a, b, out)
+    dot_general(&dims, a, b, out)
 }
 
 /// `chlo.ragged_dot`. Groups are consecutive runs of the ragged dimension, of the lengths in `sizes`.
@@ -286,7 +256,7 @@ pub(crate) fn ragged_dot(attrs: &RaggedDot, a: &Tensor, b: &Tensor, sizes: &Tens
         return Err(unsupported("`chlo.ragged_dot` with group sizes per batch"));
     }
     if attrs.dims.lhs_batching.contains(&ragged) {
-        return dot_general(&attrs.dims, None, a, b, out);
+        return dot_general(&attrs.dims, a, b, out);
     }
     let mut parts = Vec::new();
     let mut start = 0i64;
@@ -297,7 +267,7 @@ pub(crate) fn ragged_dot(attrs: &RaggedDot, a: &Tensor, b: &Tensor, sizes: &Tens
         let a = masked(a, ragged as usize, start, end)?;
         start = end;
         if attrs.dims.lhs_contracting.contains(&ragged) {
-            let product = dot_general(&attrs.dims, None, &a, b, out)?;
+            let product = dot_general(&attrs.dims, &a, b, out)?;
             let mut shape = vec![1];
             shape.extend(product.shape());
             parts.push(movement::reshape(&product, &shape)?);
@@ -309,7 +279,7 @@ pub(crate) fn ragged_dot(attrs: &RaggedDot, a: &Tensor, b: &Tensor, sizes: &Tens
             ));
         };
         let (b, dims) = group_of(b, group, parts.len() as i64, &attrs.dims)?;
-        parts.push(dot_general(&dims, None, &a, &b, wide)?);
+        parts.push(dot_general(&dims, &a, &b, wide)?);
     }
     if attrs.dims.lhs_contracting.contains(&ragged) {
         return movement::concatenate(&parts.iter().collect::<Vec<_>>(), 0);
@@ -400,7 +370,7 @@ pub(crate) fn einsum(config: &str, operands: &[&Tensor], out: DType) -> Result<T
             let mut names: Vec<char> = dims.lhs_batching.iter().map(|&d| a[d as usize]).collect();
             names.extend(a.iter().filter(|c| !b.contains(c)));
             names.extend(b.iter().filter(|c| !a.contains(c)));
-            (names, dot_general(&dims, None, x, y, out)?)
+            (names, dot_general(&dims, x, y, out)?)
         }
         _ => return Err(bad()),
     };
@@ -457,7 +427,7 @@ mod tests {
             }
         }
         assert_eq!(
-            dot_general(&dims, None, &x, &y, DType::F32),
+            dot_general(&dims, &x, &y, DType::F32),
             Ok(f(&[b as i64, m as i64, n as i64], &want))
         );
     }

@@ -86,24 +86,24 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
         }),
         "AwsNeuronSilu" => float(|v| v * logistic(v)),
         "AwsNeuronSoftplus" => float(|v| v.max(0.0) + (-v.abs()).exp().ln_1p()),
-        "AwsNeuronSoftmax" => Ok(vec![softmax(x(0)?, dimension(call, x(0)?)?, out(0)?.dtype)?.into()]),
+        "AwsNeuronSoftmax" => Ok(vec![softmax(x(0)?, dimension(call, op, x(0)?)?, out(0)?.dtype)?.into()]),
         "AwsNeuronRmsNorm" => {
             let t = x(0)?;
             Ok(vec![
-                rms_norm(t, x(1)?, x(2)?, dimension(call, t)?, out(0)?.dtype)?.into(),
+                rms_norm(t, x(1)?, x(2)?, dimension(call, op, t)?, out(0)?.dtype)?.into(),
             ])
         }
         "AwsNeuronArgMax" | "AwsNeuronArgMin" => {
             let t = x(0)?;
             Ok(vec![
-                arg_extreme(t, dimension(call, t)?, target == "AwsNeuronArgMax", out(0)?.dtype)?.into(),
+                arg_extreme(t, dimension(call, op, t)?, target == "AwsNeuronArgMax", out(0)?.dtype)?.into(),
             ])
         }
         "AwsNeuronTopK" | "mhlo.topk" => {
-            let k = config_int(call, "k")
+            let k = config_int(call, op, "k")
                 .or_else(|| types.first().copied().flatten().and_then(|t| t.shape.last().copied()));
             let k = k.ok_or_else(|| invalid(format!("`{target}` does not say how many elements it takes")))?;
-            let largest = !matches!(config(call, "largest"), Some(Attr::Bool(false)));
+            let largest = !matches!(config(call, op, "largest"), Some(Attr::Bool(false)));
             let [values, indices] = sort::top_k(x(0)?, k, largest, index_type(frame, op))?;
             let both = vec![Value::Tensor(values), Value::Tensor(indices)];
             Ok(if op.results.len() == 1 {
@@ -118,7 +118,7 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
             if x(0)?.get_i64(0) != 0 {
                 return Ok(Vec::new());
             }
-            let text = config(call, "error_message").and_then(|a| a.as_str().map(str::to_string));
+            let text = config(call, op, "error_message").and_then(|a| a.as_str().map(str::to_string));
             let sizes: Vec<String> = tensors[1..].iter().map(|t| t.get_i64(0).to_string()).collect();
             let mut text = text.unwrap_or_else(|| "the sizes of the inputs contradict what the program assumes".into());
             for (i, size) in sizes.iter().enumerate() {
@@ -149,28 +149,42 @@ fn index_type(frame: &Frame, op: &Op) -> DType {
     }
 }
 
-/// An entry of the call's dictionary, wherever the front end put it.
-fn config<'a>(call: &'a CustomCall, key: &str) -> Option<&'a Attr> {
-    match &call.backend_config {
-        Attr::Dict(entries) => entries.get(key),
+/// An entry of the call's configuration, wherever the front end put it.
+fn config<'a>(call: &'a CustomCall, op: &'a Op, key: &str) -> Option<&'a Attr> {
+    let inside = |attr: Option<&'a Attr>| match attr {
+        Some(Attr::Dict(entries)) => entries.get(key),
         _ => None,
-    }
+    };
+    let other = |name: &str| inside(op.attrs.as_deref().and_then(|a| a.get(name)));
+    inside(Some(&call.backend_config))
+        .or_else(|| other("mhlo.backend_config"))
+        .or_else(|| other("mhlo.attributes"))
+        .or_else(|| op.attrs.as_deref().and_then(|a| a.get(key)))
 }
 
-/// An integer of the configuration: the whole string, or an entry of the dictionary.
-fn config_int(call: &CustomCall, key: &str) -> Option<i64> {
+/// An integer of the configuration: the whole text, an entry of the dictionary, or `key = 1` inside a text.
+fn config_int(call: &CustomCall, op: &Op, key: &str) -> Option<i64> {
+    if let Some(value) = config(call, op, key).and_then(Attr::as_int) {
+        return Some(value);
+    }
     match &call.backend_config {
-        Attr::String(text) => text.trim().parse().ok(),
         Attr::Int(v, _) => Some(*v),
-        Attr::Dict(_) => config(call, key).and_then(Attr::as_int),
+        Attr::String(text) | Attr::Raw(text) => text.trim().parse().ok().or_else(|| {
+            let (_, after) = text.split_once(key)?;
+            let number = after.trim_start_matches(['"', ' ', ':', '=']);
+            let end = number
+                .char_indices()
+                .find(|&(i, c)| !(c.is_ascii_digit() || (i == 0 && c == '-')));
+            number[..end.map_or(number.len(), |e| e.0)].parse().ok()
+        }),
         _ => None,
     }
 }
 
 /// The dimension a Neuron call works along; the last one if it does not say.
-fn dimension(call: &CustomCall, x: &Tensor) -> Result<i64> {
+fn dimension(call: &CustomCall, op: &Op, x: &Tensor) -> Result<i64> {
     let rank = x.shape().len() as i64;
-    let d = config_int(call, "dimension").unwrap_or(rank - 1);
+    let d = config_int(call, op, "dimension").unwrap_or(rank - 1);
     let d = if d < 0 { d + rank } else { d };
     if (0..rank).contains(&d) {
         Ok(d)
@@ -250,9 +264,9 @@ fn approx_top_k(frame: &mut Frame, call: &CustomCall, op: &Op, tensors: &[Tensor
         _ => return Err(none()),
     };
     let rank = values.shape().len() as i64;
-    let d = config_int(call, "reduction_dim").unwrap_or(rank - 1);
+    let d = config_int(call, op, "reduction_dim").unwrap_or(rank - 1);
     let d = if d < 0 { d + rank } else { d };
-    let k = config_int(call, "top_k").ok_or_else(none)?;
+    let k = config_int(call, op, "top_k").ok_or_else(none)?;
     if !(0..rank).contains(&d) || values.shape() != indices.shape() {
         return Err(none());
     }
@@ -266,7 +280,7 @@ fn approx_top_k(frame: &mut Frame, call: &CustomCall, op: &Op, tensors: &[Tensor
         scalar(indices, 0.0),
         scalar(indices, 0.0),
     ];
-    let answer = frame.interp.call(id, args, frame.depth)?;
+    let answer = frame.interp.call(id, args, frame.depth, frame.device.clone())?;
     let largest = matches!(answer.first(), Some(Value::Tensor(t)) if t.get_i64(0) != 0);
     let mut order: Vec<i64> = (0..rank).filter(|&i| i != d).collect();
     order.push(d);

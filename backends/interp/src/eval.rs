@@ -1,12 +1,13 @@
 //! Evaluation of functions and regions: values, frames, calls and limits.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::{DYNAMIC, Func, FuncId, Module, OpId, RegionId, Type, ValueId};
 use ferrite_ir::loc::LocId;
 
+use crate::devices::{Device, World};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
 use crate::{check_size, invalid, unsupported};
@@ -101,7 +102,36 @@ impl<'m> Interpreter<'m> {
     }
 
     /// Evaluates the entry function. Tuples among its parameters and results are flattened, tokens left out.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the parameters, or an operation cannot be evaluated.
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.run_on(Arc::new(Device::alone()), inputs)
+    }
+
+    /// Evaluates the entry function once per device, the devices meeting at collectives. `inputs` has one list per
+    /// device, replica by replica: device `r * partitions + p` is partition `p` of replica `r`. So do the results.
+    ///
+    /// # Errors
+    /// As [`Interpreter::run`]; also if a collective can never be complete.
+    pub fn run_devices(&self, replicas: usize, partitions: usize, inputs: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>> {
+        if inputs.len() != replicas.saturating_mul(partitions) {
+            let message = format!("{} lists of arrays for {replicas} x {partitions} devices", inputs.len());
+            return Err(Diagnostic::error(ferrite_ir::diag::Code::Usage, message));
+        }
+        let all = World::run(replicas, partitions, |device| {
+            let inputs = &inputs[device.id()];
+            Ok(self.run_on(device, inputs)?.into_iter().map(Value::Tensor).collect())
+        })?;
+        let flat = |values: Vec<Value>| {
+            let mut out = Vec::new();
+            values.into_iter().for_each(|v| v.flatten(&mut out));
+            out
+        };
+        Ok(all.into_iter().map(flat).collect())
+    }
+
+    fn run_on(&self, device: Arc<Device>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let entry = self
             .module
             .entry()
@@ -120,7 +150,7 @@ impl<'m> Interpreter<'m> {
                 format!("`{}` takes {wanted} arrays; {} were given", func.name, inputs.len()),
             ));
         };
-        let results = self.call(entry, args, 0)?;
+        let results = self.call(entry, args, 0, device)?;
         let mut out = Vec::new();
         results.into_iter().for_each(|v| v.flatten(&mut out));
         Ok(out)
@@ -138,8 +168,8 @@ impl<'m> Interpreter<'m> {
         self.plans[id.0 as usize].get_or_init(|| Plan::new(self.module.func(id)))
     }
 
-    /// Evaluates a function; `depth` counts the calls and regions around it.
-    pub fn call(&self, id: FuncId, args: Vec<Value>, depth: usize) -> Result<Vec<Value>> {
+    /// Evaluates a function on a device; `depth` counts the calls and regions around it.
+    pub(crate) fn call(&self, id: FuncId, args: Vec<Value>, depth: usize, device: Arc<Device>) -> Result<Vec<Value>> {
         let func = self.module.func(id);
         let mut frame = Frame {
             interp: self,
@@ -147,6 +177,7 @@ impl<'m> Interpreter<'m> {
             plan: self.plan(id),
             env: vec![None; func.value_count()],
             depth,
+            device,
         };
         for (i, (&v, value)) in func.args().iter().zip(&args).enumerate() {
             if !value.has_type(func.ty(v)) {
@@ -192,9 +223,22 @@ pub(crate) struct Frame<'m> {
     plan: &'m Plan,
     env: Vec<Option<Value>>,
     pub depth: usize,
+    pub device: Arc<Device>,
 }
 
 impl<'m> Frame<'m> {
+    /// The same activation on another device.
+    pub fn on(&self, device: Arc<Device>) -> Frame<'m> {
+        Frame {
+            interp: self.interp,
+            func: self.func,
+            plan: self.plan,
+            env: self.env.clone(),
+            depth: self.depth,
+            device,
+        }
+    }
+
     /// A value that has been computed.
     fn value(&self, v: ValueId) -> Result<&Value> {
         self.env[v.index()]
@@ -313,5 +357,5 @@ pub fn interpret(module: &Module, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
 
 /// Evaluates any function of a module.
 pub fn evaluate_func(module: &Module, func: FuncId, args: Vec<Value>) -> Result<Vec<Value>> {
-    Interpreter::new(module).call(func, args, 0)
+    Interpreter::new(module).call(func, args, 0, Arc::new(Device::alone()))
 }

@@ -10,9 +10,11 @@
 //! A module that was not verified may be refused with a diagnostic, but gives no panic.
 
 mod body;
+mod collective;
 mod contraction;
 mod convolution;
 mod custom_call;
+mod devices;
 mod elementwise;
 mod eval;
 mod indexing;

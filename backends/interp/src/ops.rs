@@ -9,7 +9,8 @@ use crate::eval::{Frame, Value};
 use crate::number::Num;
 use crate::tensor::Tensor;
 use crate::{
-    contraction, convolution, custom_call, elementwise, indexing, linalg, movement, norm, random, reduce, sort,
+    collective, contraction, convolution, custom_call, elementwise, indexing, linalg, movement, norm, random, reduce,
+    sort,
 };
 use crate::{invalid, unsupported};
 
@@ -33,6 +34,10 @@ impl Operands {
 
     fn all(&self) -> Result<Vec<&Tensor>> {
         (0..self.0.len()).map(|i| self.get(i)).collect()
+    }
+
+    fn into_tensors(mut self) -> Result<Vec<Tensor>> {
+        (0..self.0.len()).map(|i| self.take(i)).collect()
     }
 
     /// A one-dimensional (or scalar) integer operand as a list.
@@ -124,13 +129,7 @@ impl<'m> Frame<'m> {
                 one(from_numbers(first.ty().with_dtype(out), &values))
             }
 
-            OpKind::DotGeneral(d) => one(contraction::dot_general(
-                &d.dims,
-                d.algorithm.as_ref(),
-                x.get(0)?,
-                x.get(1)?,
-                ty()?.dtype,
-            )?),
+            OpKind::DotGeneral(d) => one(contraction::dot_general(&d.dims, x.get(0)?, x.get(1)?, ty()?.dtype)?),
             OpKind::Dot(_) => one(contraction::dot(x.get(0)?, x.get(1)?, ty()?.dtype)?),
             OpKind::RaggedDot(r) => one(contraction::ragged_dot(
                 r,
@@ -328,8 +327,15 @@ impl<'m> Frame<'m> {
                 let branch = usize::try_from(index).map_or(last, |i| i.min(last));
                 self.region(region(branch)?, Vec::new())
             }
-            OpKind::Call(c) => self.interp.call(self.interp.find(&c.callee)?, x.0, self.depth),
-            OpKind::Composite(c) => self.interp.call(self.interp.find(&c.decomposition)?, x.0, self.depth),
+            OpKind::Call(c) => self
+                .interp
+                .call(self.interp.find(&c.callee)?, x.0, self.depth, self.device.clone()),
+            OpKind::Composite(c) => self.interp.call(
+                self.interp.find(&c.decomposition)?,
+                x.0,
+                self.depth,
+                self.device.clone(),
+            ),
             OpKind::CustomCall(c) => custom_call::custom_call(self, c, op, x.0),
             OpKind::Tuple => Ok(vec![Value::Tuple(x.0)]),
             OpKind::GetTupleElement(g) => match x.0.into_iter().next() {
@@ -354,19 +360,48 @@ impl<'m> Frame<'m> {
                 op.kind.mnemonic()
             ))
             .help("pass the data as a parameter or return it as a result")),
-            OpKind::AllGather(_)
-            | OpKind::AllReduce(_)
-            | OpKind::ReduceScatter(_)
-            | OpKind::AllToAll(_)
-            | OpKind::CollectivePermute(_)
-            | OpKind::CollectiveBroadcast(_)
-            | OpKind::CrossReplicaSum(_)
-            | OpKind::PartitionId
-            | OpKind::ReplicaId
-            | OpKind::ManualComputation(_) => Err(unsupported(format!(
-                "`{}` needs several devices; the interpreter is one",
-                op.kind.mnemonic()
-            ))),
+            OpKind::AllGather(g) => Ok(many(collective::all_gather(
+                &g.collective,
+                g.all_gather_dim,
+                &self.device,
+                x.into_tensors()?,
+            )?)),
+            OpKind::AllReduce(c) => Ok(many(
+                collective::all_reduce(self, c, Some(region(0)?), x.into_tensors()?)?.0,
+            )),
+            OpKind::CrossReplicaSum(c) => Ok(many(collective::all_reduce(self, c, None, x.into_tensors()?)?.0)),
+            OpKind::ReduceScatter(r) => {
+                let (c, dim, body) = (&r.collective, r.scatter_dimension, region(0)?);
+                Ok(many(collective::reduce_scatter(
+                    self,
+                    c,
+                    dim,
+                    Some(body),
+                    x.into_tensors()?,
+                )?))
+            }
+            OpKind::AllToAll(a) => Ok(many(collective::all_to_all(a, &self.device, x.into_tensors()?)?)),
+            OpKind::CollectivePermute(p) => {
+                let (pairs, channel) = (&p.source_target_pairs, p.channel_id);
+                Ok(many(collective::collective_permute(
+                    pairs,
+                    channel,
+                    &self.device,
+                    x.into_tensors()?,
+                )?))
+            }
+            OpKind::CollectiveBroadcast(c) => Ok(many(collective::collective_broadcast(
+                c,
+                &self.device,
+                x.into_tensors()?,
+            )?)),
+            OpKind::PartitionId => one(collective::id(self.device.partition)),
+            OpKind::ReplicaId => one(collective::id(self.device.replica)),
+            OpKind::ManualComputation(m) => {
+                let types: Option<Vec<&TensorType>> = results.iter().copied().collect();
+                let types = types.ok_or_else(|| invalid("`sdy.manual_computation` must give tensors"))?;
+                collective::manual_computation(self, m, region(0)?, &types, &x.into_tensors()?)
+            }
         }
     }
 }

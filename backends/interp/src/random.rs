@@ -1,6 +1,6 @@
 //! `rng_bit_generator` and `rng`.
 //!
-//! ThreeFry and Philox give the bits XLA gives for the same state (`xla/hlo/builder/lib/prng.cc`). `DEFAULT` is
+//! ThreeFry and Philox give the bits XLA gives for the same state (`xla/hlo/builder/lib/prng.cc`, `rng_bit_generator_expander.cc`). `DEFAULT` is
 //! Philox, as on XLA:CPU. `rng`, whose numbers are the implementation's business, draws from Philox with a fixed key,
 //! so that a program gives the same results every time.
 
@@ -136,7 +136,8 @@ pub(crate) fn rng_bit_generator(algorithm: RngAlgorithm, state: &Tensor, bits: &
             (words.into_iter().map(i64::from).collect(), vec![key, next])
         }
     } else {
-        let high = words.get(2).copied().unwrap_or(0);
+        // With a state of two words XLA takes the key as the upper half of the counter.
+        let high = words.get(2).copied().unwrap_or(key);
         let start = u128::from(counter) | u128::from(high) << 64;
         let (out, next) = philox_words(key, start, if wide { count * 2 } else { count });
         let mut state = vec![key, next as u64];
