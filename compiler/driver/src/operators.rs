@@ -1,12 +1,22 @@
-//! The operators that Ferrite compiles, by the names of XLA's builder.
+//! The operators that Ferrite compiles, by the names of XLA's instructions.
 
-/// Names for `neuronx-cc list-operators`, sorted. What an operator's form may still be refused for is said when it is
-/// compiled.
+/// Names for `neuronx-cc list-operators`, sorted. An operator may still be refused for a dtype or form; compiling says
+/// so with its place.
 pub fn operators() -> &'static [&'static str] {
     &OPERATORS
 }
 
-const OPERATORS: [&str; 1] = ["Add"];
+#[rustfmt::skip]
+const OPERATORS: [&str; 76] = [
+    "Abs", "Add", "And", "Atan2", "BatchNormGrad", "BatchNormInference", "BatchNormTraining", "Broadcast", "BroadcastInDim",
+    "Call", "Cbrt", "Ceil", "Clamp", "Compare", "Concatenate", "Conditional", "Constant", "Convert", "Convolution", "Cosine",
+    "CustomCall", "Divide", "Dot", "DotGeneral", "DynamicSlice", "DynamicUpdateSlice", "Erf", "Exponential", "Expm1", "Floor",
+    "Gather", "GetTupleElement", "Iota", "IsFinite", "Log", "Log1p", "Logistic", "Map", "Maximum", "Minimum", "Multiply",
+    "Negate", "Not", "OptimizationBarrier", "Or", "Pad", "Parameter", "Power", "Reduce", "ReduceWindow", "Remainder", "Reshape",
+    "Reverse", "Rng", "RngBitGenerator", "RoundNearestAfz", "RoundNearestEven", "Rsqrt", "Scatter", "Select", "SelectAndScatter",
+    "ShiftLeft", "ShiftRightArithmetic", "ShiftRightLogical", "Sign", "Sine", "Slice", "Sort", "Sqrt", "Subtract", "Tan", "Tanh",
+    "TopK", "Transpose", "Tuple", "Xor",
+];
 
 #[cfg(test)]
 mod tests {

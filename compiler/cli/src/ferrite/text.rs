@@ -153,16 +153,9 @@ pub fn summary(s: &Summary) -> String {
 /// Where a profile went.
 pub fn written(written: Option<&Written>) -> String {
     let Some(w) = written else { return String::new() };
-    let mut text = String::new();
-    line!(
-        text,
-        "\nwrote {}, {}, {}, {}",
-        w.summary.display(),
-        w.trace.display(),
-        w.svg.display(),
-        w.png.display()
-    );
-    text
+    let files = [&w.summary, &w.trace, &w.html, &w.svg, &w.png];
+    let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    format!("\nwrote {}\n", files.join(", "))
 }
 
 /// A validation: a line per output, then the verdict.
