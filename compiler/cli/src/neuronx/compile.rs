@@ -64,7 +64,7 @@ pub fn main(
                 } else {
                     format!("{} ", utc_now())
                 };
-                let _ = writeln!(err, "{time}{internal} {}", line(error));
+                let _ = writeln!(err, "{time}{internal} {}", located(error, Path::new(input)));
             }
             if guard::is_bug(&errors) {
                 let saved = reproducer::save("neuronxcc", argv, &[Path::new(input)], &errors);
@@ -149,13 +149,21 @@ fn check_scratchpad(program: &ferrite_ir::isa::Program, limit: u64) -> Result<()
 
 /// A diagnostic in the form `[CODE] text`, with the lines that say where.
 pub fn line(diagnostic: &Diagnostic) -> String {
-    let text = diagnostic.to_string();
+    coded(diagnostic, &diagnostic.to_string())
+}
+
+/// The same with the line of the model that it is about.
+fn located(diagnostic: &Diagnostic, model: &Path) -> String {
+    let text = model::render(std::slice::from_ref(diagnostic), Some(model));
+    coded(diagnostic, text.trim_end())
+}
+
+fn coded(diagnostic: &Diagnostic, text: &str) -> String {
     let head = match diagnostic.severity {
         Severity::Warning => format!("warning[{}]: ", diagnostic.code),
         Severity::Error => format!("error[{}]: ", diagnostic.code),
     };
-    let rest = text.strip_prefix(&head).unwrap_or(&text);
-    format!("[{}] {rest}", diagnostic.code)
+    format!("[{}] {}", diagnostic.code, text.strip_prefix(&head).unwrap_or(text))
 }
 
 /// Runs `work`; a dot a second on `out` meanwhile, one at least.
