@@ -1,5 +1,7 @@
 //! Throughput of the StableHLO reader on the largest texts of the corpus.
 
+#![allow(missing_docs)] // made by criterion_group!
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ferrite_benches::corpus;
 use ferrite_frontend::Frontend;

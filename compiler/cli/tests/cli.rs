@@ -6,15 +6,24 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn corpus(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus").join(case)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/corpus")
+        .join(case)
 }
 
 fn model() -> String {
-    corpus("ops/dot_plain").join("model.stablehlo.mlir").display().to_string()
+    corpus("ops/dot_plain")
+        .join("model.stablehlo.mlir")
+        .display()
+        .to_string()
 }
 
 fn run(program: &str, folder: &Path, args: &[&str]) -> Output {
-    Command::new(program).current_dir(folder).args(args).output().expect("the executable was built")
+    Command::new(program)
+        .current_dir(folder)
+        .args(args)
+        .output()
+        .expect("the executable was built")
 }
 
 fn ferrite(folder: &Path, args: &[&str]) -> Output {
@@ -70,13 +79,40 @@ fn a_model_compiles_to_the_same_bytes_every_time_and_runs() {
     assert!(read("a.neff") == read("b/a.neff"), "two compilations differ");
 
     let inputs = corpus("ops/dot_plain").join("inputs.npz").display().to_string();
-    let ran = ferrite(path, &["run", "a.neff", "--inputs", &inputs, "--outputs", "out.npz", "--profile", "p", "--json"]);
+    let ran = ferrite(
+        path,
+        &[
+            "run",
+            "a.neff",
+            "--inputs",
+            &inputs,
+            "--outputs",
+            "out.npz",
+            "--profile",
+            "p",
+            "--json",
+        ],
+    );
     assert_eq!(code(&ran), 0, "{}", stderr(&ran));
     let answer: Value = serde_json::from_slice(&ran.stdout).expect("one JSON object");
-    for key in ["latency_us", "cycles", "instructions", "busy_us", "hbm_read_bytes", "hbm_written_bytes", "pe_utilization"] {
+    for key in [
+        "latency_us",
+        "cycles",
+        "instructions",
+        "busy_us",
+        "hbm_read_bytes",
+        "hbm_written_bytes",
+        "pe_utilization",
+    ] {
         assert!(!answer[key].is_null(), "{key} is missing");
     }
-    for file in ["out.npz", "p/summary.json", "p/trace.json", "p/timeline.svg", "p/timeline.png"] {
+    for file in [
+        "out.npz",
+        "p/summary.json",
+        "p/trace.json",
+        "p/timeline.svg",
+        "p/timeline.png",
+    ] {
         assert!(path.join(file).is_file(), "{file} is missing");
     }
     // Timing does not depend on whether data is simulated.
@@ -92,7 +128,10 @@ fn a_model_compiles_to_the_same_bytes_every_time_and_runs() {
 fn validate_compares_with_interpreter_and_golden() {
     let folder = scratch();
     let case = corpus("ops/dot_plain");
-    let right = ferrite(folder.path(), &["validate", "--case", &case.display().to_string(), "--json"]);
+    let right = ferrite(
+        folder.path(),
+        &["validate", "--case", &case.display().to_string(), "--json"],
+    );
     assert_eq!(code(&right), 0, "{}", stderr(&right));
     let answer: Value = serde_json::from_slice(&right.stdout).expect("one JSON object");
     assert_eq!(answer["ok"], true);
@@ -100,10 +139,16 @@ fn validate_compares_with_interpreter_and_golden() {
 
     let (inputs, expected) = (case.join("inputs.npz"), case.join("expected.npz"));
     let (inputs, expected) = (inputs.display().to_string(), expected.display().to_string());
-    let files = ferrite(folder.path(), &["validate", &model(), "--inputs", &inputs, "--expected", &expected]);
+    let files = ferrite(
+        folder.path(),
+        &["validate", &model(), "--inputs", &inputs, "--expected", &expected],
+    );
     assert_eq!(code(&files), 0, "{}{}", stdout(&files), stderr(&files));
     // Inputs in place of the expected outputs: wrong shapes, so a failed comparison, not a crash.
-    let wrong = ferrite(folder.path(), &["validate", &model(), "--inputs", &inputs, "--expected", &inputs]);
+    let wrong = ferrite(
+        folder.path(),
+        &["validate", &model(), "--inputs", &inputs, "--expected", &inputs],
+    );
     assert_ne!(code(&wrong), 0);
 }
 
@@ -114,9 +159,16 @@ fn bad_models_give_located_errors() {
     let unknown = write_model(path, "%0 = stablehlo.frobnicate %x : tensor<4xf32>");
     let output = ferrite(path, &["compile", &unknown]);
     assert_eq!(code(&output), 1);
-    assert!(stderr(&output).contains("m.mlir:3:") && stderr(&output).contains("frobnicate"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("m.mlir:3:") && stderr(&output).contains("frobnicate"),
+        "{}",
+        stderr(&output)
+    );
 
-    let shapes = write_model(path, "%0 = stablehlo.transpose %x, dims = [1] : (tensor<4xf32>) -> tensor<4xf32>");
+    let shapes = write_model(
+        path,
+        "%0 = stablehlo.transpose %x, dims = [1] : (tensor<4xf32>) -> tensor<4xf32>",
+    );
     let output = ferrite(path, &["compile", &shapes]);
     assert_eq!(code(&output), 1);
     assert!(stderr(&output).contains("m.mlir:3:"), "{}", stderr(&output));
@@ -129,7 +181,11 @@ fn bad_models_give_located_errors() {
     assert_eq!(answer["ok"], false);
     assert!(answer["errors"][0]["line"].as_u64() > Some(0), "{answer}");
 
-    for args in [&["compile", "none.mlir"][..], &["inspect", "cut.mlir"], &["profile", "cut.mlir"]] {
+    for args in [
+        &["compile", "none.mlir"][..],
+        &["inspect", "cut.mlir"],
+        &["profile", "cut.mlir"],
+    ] {
         let output = ferrite(path, args);
         assert_eq!(code(&output), 1, "{args:?}: {}", stderr(&output));
     }
@@ -162,7 +218,18 @@ fn opt_runs_any_list_and_dumps() {
     let printed = ferrite(path, &["opt", "--passes", "inline,canonicalize", &model]);
     assert_eq!(code(&printed), 0, "{}", stderr(&printed));
     assert!(stdout(&printed).contains("stablehlo.add"));
-    let dumped = ferrite(path, &["compile", &model, "--dump-ir", "ir", "--print-after", "inline", "--time-passes"]);
+    let dumped = ferrite(
+        path,
+        &[
+            "compile",
+            &model,
+            "--dump-ir",
+            "ir",
+            "--print-after",
+            "inline",
+            "--time-passes",
+        ],
+    );
     assert_eq!(code(&dumped), 0, "{}", stderr(&dumped));
     assert!(path.join("ir/00-inline.hlo.mlir").is_file());
     assert!(stdout(&dumped).contains("// after inline") && stdout(&dumped).contains("total"));
@@ -177,7 +244,10 @@ fn opt_runs_any_list_and_dumps() {
 fn frozen_weights_leave_the_other_inputs_their_names() {
     let folder = scratch();
     let inputs = corpus("ops/dot_plain").join("inputs.npz").display().to_string();
-    let all = ferrite(folder.path(), &["compile", &model(), "--weights", &inputs, "-o", "w.neff", "--json"]);
+    let all = ferrite(
+        folder.path(),
+        &["compile", &model(), "--weights", &inputs, "-o", "w.neff", "--json"],
+    );
     assert_eq!(code(&all), 0, "{}", stderr(&all));
     let inspected = ferrite(folder.path(), &["inspect", "w.neff", "--json"]);
     let answer: Value = serde_json::from_slice(&inspected.stdout).expect("one JSON object");
@@ -189,22 +259,47 @@ fn the_argv_of_framework_clients_compiles() {
     let folder = scratch();
     let path = folder.path();
     let model = model();
-    let lazy = ["--target=trn1", "compile", "--framework", "XLA", &model, "--output", "o.neff", "--verbose=35"];
+    let lazy = [
+        "--target=trn1",
+        "compile",
+        "--framework",
+        "XLA",
+        &model,
+        "--output",
+        "o.neff",
+        "--verbose=35",
+    ];
     let output = neuronx_cc(path, &lazy);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stdout(&output).starts_with('.') && stdout(&output).ends_with("\nCompiler status PASS\n"));
     assert!(path.join("o.neff").is_file() && path.join("log-neuron-cc.txt").is_file());
 
     let nkipy = [
-        "compile", "--framework", "XLA", &model, "--pipeline", "compile", "SaveTemps", "--target", "trn1",
-        "--output=n.neff", "--lnc", "1", "--internal-tensorizer-opt-level=2", "--logfile", "l.txt",
+        "compile",
+        "--framework",
+        "XLA",
+        &model,
+        "--pipeline",
+        "compile",
+        "SaveTemps",
+        "--target",
+        "trn1",
+        "--output=n.neff",
+        "--lnc",
+        "1",
+        "--internal-tensorizer-opt-level=2",
+        "--logfile",
+        "l.txt",
     ];
     let output = neuronx_cc(path, &nkipy);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stdout(&output).ends_with("Compiler status PASS\n"));
     assert!(path.join("n.neff").is_file() && path.join("sg00/00-inline.hlo.mlir").is_file());
     let log = std::fs::read_to_string(path.join("l.txt")).expect("a log");
-    assert!(log.contains("--internal-tensorizer-opt-level") && log.contains("Peak scratchpad usage"), "{log}");
+    assert!(
+        log.contains("--internal-tensorizer-opt-level") && log.contains("Peak scratchpad usage"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -212,7 +307,19 @@ fn failures_of_neuronx_cc_are_70_and_its_misuse_is_2() {
     let folder = scratch();
     let path = folder.path();
     let bad = write_model(path, "%0 = stablehlo.frobnicate %x : tensor<4xf32>");
-    let failed = neuronx_cc(path, &["compile", &bad, "--framework", "XLA", "--target", "inf2", "--output", "x.neff"]);
+    let failed = neuronx_cc(
+        path,
+        &[
+            "compile",
+            &bad,
+            "--framework",
+            "XLA",
+            "--target",
+            "inf2",
+            "--output",
+            "x.neff",
+        ],
+    );
     assert_eq!(code(&failed), 70);
     assert!(stderr(&failed).contains("[ERROR] [FE_"), "{}", stderr(&failed));
     assert!(!path.join("x.neff").exists());
@@ -222,7 +329,12 @@ fn failures_of_neuronx_cc_are_70_and_its_misuse_is_2() {
     let misused = neuronx_cc(path, &["compile", &bad, "--framework", "XLA", "--no-such-option"]);
     assert_eq!(code(&misused), 2);
     assert!(stderr(&misused).contains("[NCC_EARG002]"), "{}", stderr(&misused));
-    for args in [&["compile"][..], &[], &["frobnicate"], &["compile", "a", "b", "--framework=XLA"]] {
+    for args in [
+        &["compile"][..],
+        &[],
+        &["frobnicate"],
+        &["compile", "a", "b", "--framework=XLA"],
+    ] {
         assert_eq!(code(&neuronx_cc(path, args)), 2, "{args:?}");
     }
 }
@@ -234,10 +346,18 @@ fn version_and_help_are_where_clients_look() {
     assert_eq!(code(&version), 0);
     for text in [stdout(&version), stderr(&version)] {
         let first = text.lines().next().expect("a line");
-        let number = first.strip_prefix("NeuronX Compiler version ").expect("the documented words");
+        let number = first
+            .strip_prefix("NeuronX Compiler version ")
+            .expect("the documented words");
         let (digits, hash) = number.split_once('+').expect("a hash");
-        assert!(digits.split('.').count() == 4 && digits.split('.').all(|n| n.parse::<u32>().is_ok()), "{first}");
-        assert!(hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{first}");
+        assert!(
+            digits.split('.').count() == 4 && digits.split('.').all(|n| n.parse::<u32>().is_ok()),
+            "{first}"
+        );
+        assert!(
+            hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()),
+            "{first}"
+        );
     }
     for args in [&["--help"][..], &["compile", "--help"], &["list-operators", "--help"]] {
         let help = neuronx_cc(folder.path(), args);

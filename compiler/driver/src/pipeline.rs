@@ -40,10 +40,10 @@ pub const PIPELINES: [Pipeline; 3] = [
 const CORE: &[&str] = &[
     "inline", // first: the others look into one function
     "canonicalize",
-    "auto-cast",             // before anything is expanded: the documents name operations of the user's program
+    "auto-cast", // before anything is expanded: the documents name operations of the user's program
     "legalize-control-flow", // its branches then take part in all that follows
-    "legalize-random",       // 64-bit states are taken apart, not narrowed
-    "legalize-64bit",        // before folding, so that nothing is folded in a type that the device does not have
+    "legalize-random", // 64-bit states are taken apart, not narrowed
+    "legalize-64bit", // before folding, so that nothing is folded in a type that the device does not have
     "fold-constants",
     "expand-ops", // formulas over what the device has; leaves top_k
     // What lowering accepts. Data movement last: the others leave pads and selects.
