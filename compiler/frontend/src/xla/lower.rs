@@ -195,7 +195,7 @@ impl<'p> Lowering<'p> {
         let mut arguments = Vec::new();
         for parameter in parameters(proto) {
             let mut values = Leaves::new();
-            for leaf in self.leaf_types(parameter, computation)? {
+            for leaf in self.leaf_types(parameter)? {
                 values.push(func.add_arg(region, leaf));
             }
             arguments.push(values);
@@ -206,31 +206,21 @@ impl<'p> Lowering<'p> {
         Ok(count)
     }
 
-    fn leaf_types(&self, instruction: &HloInstructionProto, computation: usize) -> Lowered<Vec<Type>> {
+    fn leaf_types(&self, instruction: &HloInstructionProto) -> Lowered<Vec<Type>> {
         let shape = instruction
             .shape
             .as_ref()
-            .ok_or_else(|| self.error(computation, instruction, "it has no shape"))?;
+            .ok_or_else(|| self.error(instruction, "it has no shape"))?;
         let mut all = Vec::new();
         leaves(shape, &mut all);
         all.into_iter()
             .map(leaf_type)
             .collect::<Result<_, _>>()
-            .map_err(|message| self.error(computation, instruction, message))
+            .map_err(|message| self.error(instruction, message))
     }
 
-    fn location(&self, computation: usize, instruction: &HloInstructionProto) -> Location {
-        let proto = &self.program.module.computations[computation];
-        // Instructions of one computation are contiguous in memory: the place is found by position.
-        let places = self.program.places.0.get(computation);
-        let index = places.and_then(|_| {
-            let offset = std::ptr::from_ref(instruction) as usize - proto.instructions.as_ptr() as usize;
-            offset.checked_div(size_of::<HloInstructionProto>())
-        });
-        let (line, column) = places
-            .zip(index)
-            .and_then(|(places, n)| places.get(n).copied())
-            .unwrap_or((0, 0));
+    fn location(&self, instruction: &HloInstructionProto) -> Location {
+        let (line, column) = self.program.places.0.get(&instruction.id).copied().unwrap_or((0, 0));
         Location {
             line,
             column,
@@ -271,17 +261,12 @@ impl<'p> Lowering<'p> {
         })
     }
 
-    fn error(
-        &self,
-        computation: usize,
-        instruction: &HloInstructionProto,
-        message: impl std::fmt::Display,
-    ) -> Diagnostic {
+    fn error(&self, instruction: &HloInstructionProto, message: impl std::fmt::Display) -> Diagnostic {
         let text = format!(
             "instruction `{}` (`{}`): {message}",
             instruction.name, instruction.opcode
         );
-        Diagnostic::error(Code::Verify, text).at(&self.location(computation, instruction))
+        Diagnostic::error(Code::Verify, text).at(&self.location(instruction))
     }
 
     /// Adds the operations of a computation to a region; returns the values of its root.
@@ -310,17 +295,17 @@ impl<'p> Lowering<'p> {
             for id in &instruction.operand_ids {
                 match env.get(id) {
                     Some((values, proto)) => operands.push((values.clone(), *proto)),
-                    None => return Err(self.error(computation, instruction, "an operand is not defined before")),
+                    None => return Err(self.error(instruction, "an operand is not defined before")),
                 }
             }
-            let location = self.location(computation, instruction);
+            let location = self.location(instruction);
             let loc = self.module.locs.add(location);
             let mut site = Site { func, region, loc };
-            let values = self.instruction(&mut site, computation, instruction, &operands, arguments)?;
+            let values = self.instruction(&mut site, instruction, &operands, arguments)?;
             let expected = instruction.shape.as_ref().map_or(0, leaf_count);
             if values.len() != expected {
                 let message = format!("it has {} values, but a shape of {expected}", values.len());
-                return Err(self.error(computation, instruction, message));
+                return Err(self.error(instruction, message));
             }
             env.insert(instruction.id, (values, instruction));
         }
@@ -330,21 +315,20 @@ impl<'p> Lowering<'p> {
     }
 
     /// The computation that an instruction calls.
-    fn called(&self, computation: usize, instruction: &HloInstructionProto, n: usize) -> Lowered<usize> {
+    fn called(&self, instruction: &HloInstructionProto, n: usize) -> Lowered<usize> {
         let id = instruction.called_computation_ids.get(n);
         id.and_then(|id| self.computations.get(id).copied())
-            .ok_or_else(|| self.error(computation, instruction, "it calls a computation that is not there"))
+            .ok_or_else(|| self.error(instruction, "it calls a computation that is not there"))
     }
 
     fn instruction(
         &mut self,
         site: &mut Site,
-        computation: usize,
         instruction: &'p HloInstructionProto,
         operands: &[(Leaves, &HloInstructionProto)],
         arguments: &[Leaves],
     ) -> Lowered<Leaves> {
-        let bad = |this: &Self, message: &str| this.error(computation, instruction, message);
+        let bad = |this: &Self, message: &str| this.error(instruction, message);
         let all: Leaves = operands.iter().flat_map(|(values, _)| values.iter().copied()).collect();
         match &*instruction.opcode {
             "parameter" => {
@@ -396,35 +380,35 @@ impl<'p> Lowering<'p> {
                 return Ok(site.add(OpKind::Constant(literal), &[], vec![ty]));
             }
             "fusion" => {
-                let inner = self.called(computation, instruction, 0)?;
+                let inner = self.called(instruction, 0)?;
                 let arguments: Vec<Leaves> = operands.iter().map(|(values, _)| values.clone()).collect();
                 return self.computation(site.func, site.region, inner, &arguments);
             }
             _ => {}
         }
-        let types = self.leaf_types(instruction, computation)?;
+        let types = self.leaf_types(instruction)?;
         if instruction.opcode == "call" {
-            let callee = self.called(computation, instruction, 0)?;
+            let callee = self.called(instruction, 0)?;
             let name = self.function_name(callee);
             let values = site.add(OpKind::Call(ferrite_ir::hlo::Call { callee: name }), &all, types);
             self.discardable(site, &values, instruction);
             return Ok(values);
         }
         if instruction.opcode == "rng" {
-            return self.rng(site, computation, instruction, &all, types);
+            return self.rng(site, instruction, &all, types);
         }
         let operand_types: Vec<Type> = all.iter().map(|&v| site.func.ty(v).clone()).collect();
         let mut called = Vec::new();
         if instruction.opcode == "custom-call" {
             for n in 0..instruction.called_computation_ids.len() {
-                let callee = self.called(computation, instruction, n)?;
+                let callee = self.called(instruction, n)?;
                 called.push(self.function_name(callee));
             }
         }
         let kind = kinds::kind(instruction, &operand_types, &types, called).map_err(|message| bad(self, &message))?;
         let Some((kind, which)) = kind else {
             let text = format!("HLO instruction `{}` is not supported", instruction.opcode);
-            return Err(Diagnostic::error(Code::Unsupported, text).at(&self.location(computation, instruction)));
+            return Err(Diagnostic::error(Code::Unsupported, text).at(&self.location(instruction)));
         };
         let mut regions: SmallVec<[RegionId; 1]> = SmallVec::new();
         let mut inputs = all;
@@ -433,7 +417,7 @@ impl<'p> Lowering<'p> {
             // XLA keeps a loop's body before its condition.
             Regions::Loop => {
                 for n in [1, 0] {
-                    let inner = self.called(computation, instruction, n)?;
+                    let inner = self.called(instruction, n)?;
                     let region = site.func.add_region();
                     self.region(site.func, region, inner)?;
                     regions.push(region);
@@ -441,7 +425,7 @@ impl<'p> Lowering<'p> {
             }
             Regions::Bodies(count) => {
                 for n in 0..count {
-                    let inner = self.called(computation, instruction, n)?;
+                    let inner = self.called(instruction, n)?;
                     let region = site.func.add_region();
                     self.region(site.func, region, inner)?;
                     regions.push(region);
@@ -450,7 +434,7 @@ impl<'p> Lowering<'p> {
             // Branches take their operands from around.
             Regions::Branches => {
                 for (n, (values, _)) in operands.iter().skip(1).enumerate() {
-                    let inner = self.called(computation, instruction, n)?;
+                    let inner = self.called(instruction, n)?;
                     let region = site.func.add_region();
                     let results = self.computation(site.func, region, inner, std::slice::from_ref(values))?;
                     site.func.region_mut(region).results = results.to_vec();
@@ -469,25 +453,24 @@ impl<'p> Lowering<'p> {
     fn rng(
         &mut self,
         site: &mut Site,
-        computation: usize,
         instruction: &HloInstructionProto,
         operands: &[ValueId],
         types: Vec<Type>,
     ) -> Lowered<Leaves> {
         let [Type::Tensor(ty)] = &types[..] else {
-            return Err(self.error(computation, instruction, "it needs one result"));
+            return Err(self.error(instruction, "it needs one result"));
         };
         let bytes: Vec<u8> = ty.shape.iter().flat_map(|size| size.to_le_bytes()).collect();
         let shape_type = TensorType::new(ferrite_ir::dtype::DType::I64, &[ty.rank() as i64]);
         let literal = Literal::new(shape_type.clone(), bytes)
-            .ok_or_else(|| self.error(computation, instruction, "its shape is no constant"))?;
+            .ok_or_else(|| self.error(instruction, "its shape is no constant"))?;
         let shape = site.add(OpKind::Constant(literal), &[], vec![Type::Tensor(shape_type)]);
         let mut inputs: Leaves = operands.into();
         inputs.extend(shape);
         let distribution = match instruction.distribution {
             1 => ferrite_ir::hlo::RngDistribution::Uniform,
             2 => ferrite_ir::hlo::RngDistribution::Normal,
-            _ => return Err(self.error(computation, instruction, "it has no distribution")),
+            _ => return Err(self.error(instruction, "it has no distribution")),
         };
         Ok(site.add(OpKind::Rng(ferrite_ir::hlo::Rng { distribution }), &inputs, types))
     }

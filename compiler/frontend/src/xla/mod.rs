@@ -15,6 +15,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::hlo::{Module, verify};
 use prost::Message;
@@ -25,9 +27,9 @@ pub(crate) struct Program {
     places: Places,
 }
 
-/// Line and column of each instruction of each computation; empty for binary files.
+/// Line and column of instructions by id; empty for binary files.
 #[derive(Default)]
-pub(crate) struct Places(Vec<Vec<(u32, u32)>>);
+pub(crate) struct Places(HashMap<i64, (u32, u32)>);
 
 /// Reads HLO text.
 pub(crate) fn read_text(source: &str) -> Result<Module, Vec<Diagnostic>> {

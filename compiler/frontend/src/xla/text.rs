@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
             if entry {
                 name = self.need_name("the name of the entry computation")?;
             }
-            let (proto, place) = self.computation(name, &computations)?;
+            let proto = self.computation(name, &computations, &mut places)?;
             if entry {
                 module.entry_computation_id = proto.id;
                 module.entry_computation_name = name.to_string();
@@ -196,7 +196,6 @@ impl<'a> Reader<'a> {
                 });
             }
             module.computations.push(proto);
-            places.0.push(place);
         }
         if module.entry_computation_id == 0 {
             match &module.computations[..] {
@@ -250,7 +249,8 @@ impl<'a> Reader<'a> {
         &mut self,
         name: &str,
         computations: &HashMap<&'a str, i64>,
-    ) -> Read<(HloComputationProto, Vec<(u32, u32)>)> {
+        places: &mut Places,
+    ) -> Read<HloComputationProto> {
         let mut proto = HloComputationProto {
             name: name.to_string(),
             id: self.id(),
@@ -273,7 +273,6 @@ impl<'a> Reader<'a> {
         }
         self.expect("{", "before the instructions of a computation")?;
         let mut instructions: HashMap<&'a str, i64> = HashMap::new();
-        let mut places = Vec::new();
         let mut rooted = false;
         while !self.eat("}") {
             if self.at >= self.bytes.len() {
@@ -318,8 +317,8 @@ impl<'a> Reader<'a> {
                 proto.root_id = pending.proto.id;
                 rooted = root;
             }
+            places.0.insert(pending.proto.id, self.place(start));
             proto.instructions.push(pending.proto);
-            places.push(self.place(start));
         }
         if self.eat(",") {
             // `execution_thread="..."`
@@ -327,7 +326,7 @@ impl<'a> Reader<'a> {
             self.expect("=", "after the name of an attribute")?;
             self.value();
         }
-        Ok((proto, places))
+        Ok(proto)
     }
 
     /// Line and column of an offset that is not before the last one asked for.

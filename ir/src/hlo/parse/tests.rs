@@ -20,3 +20,161 @@ fn the_corpus_is_read() {
     );
     println!("{} corpus files are read", files.len());
 }
+
+/// Wraps operations in a function that returns nothing.
+fn function(body: &str) -> String {
+    format!("func.func @main(%x: tensor<2x3xf32>, %i: tensor<i32>) {{\n{body}\n  return\n}}\n")
+}
+
+fn constant(text: &str) -> Result<crate::literal::Literal, String> {
+    let module =
+        parse(&function(&format!("  %c = stablehlo.constant {text}"))).map_err(|errors| errors[0].message.clone())?;
+    let func = &module.funcs[0];
+    match &func.op(func.region(func.body()).ops[0]).kind {
+        crate::hlo::OpKind::Constant(literal) => Ok(literal.clone()),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+#[test]
+fn constants_are_decoded() {
+    let bytes = |text: &str| constant(text).unwrap().to_bytes().to_vec();
+    assert_eq!(bytes("dense<[1, -2]> : tensor<2xi8>"), [1, 0xFE]);
+    assert_eq!(bytes("dense<7> : tensor<3xi4>"), [7, 7, 7]);
+    assert_eq!(bytes("dense<[-8, 7]> : tensor<2xi4>"), [0xF8, 7]);
+    assert_eq!(bytes("dense<[true, false, true]> : tensor<3xi1>"), [1, 0, 1]);
+    assert_eq!(bytes("dense<\"0x05\"> : tensor<3xi1>"), [1, 0, 1]);
+    assert_eq!(bytes("dense<\"0x0001\"> : tensor<2xi8>"), [0, 1]);
+    assert_eq!(
+        bytes("dense<\"0x0000803F\"> : tensor<2xf32>"),
+        [0, 0, 0x80, 0x3F, 0, 0, 0x80, 0x3F]
+    );
+    assert_eq!(bytes("dense<0x7FC00001> : tensor<f32>"), [1, 0, 0xC0, 0x7F]);
+    assert_eq!(bytes("dense<-0.0> : tensor<bf16>"), [0, 0x80]);
+    assert_eq!(
+        bytes("dense<(1.0, -2.0)> : tensor<complex<f32>>"),
+        [0, 0, 0x80, 0x3F, 0, 0, 0, 0xC0]
+    );
+    assert_eq!(bytes("dense<18446744073709551615> : tensor<ui64>"), [0xFF; 8]);
+    assert_eq!(bytes("dense<> : tensor<0x3xf32>"), [0u8; 0]);
+}
+
+#[test]
+fn constants_that_do_not_fit_are_refused() {
+    let refused = |text: &str, message: &str| assert_eq!(constant(text).unwrap_err(), message, "{text}");
+    refused("dense<300> : tensor<i8>", "300 does not fit `i8`");
+    refused("dense<1> : tensor<f32>", "`1` is no element of type `f32`");
+    refused("dense<1.5> : tensor<i32>", "`1.5` is no element of type `i32`");
+    refused(
+        "dense<[1, 2]> : tensor<3xi32>",
+        "elements are written with shape [2], but the type is `tensor<3xi32>`",
+    );
+    refused(
+        "dense<\"0x00\"> : tensor<3xi32>",
+        "1 bytes of elements do not fill `tensor<3xi32>`",
+    );
+    refused(
+        "dense_resource<w> : tensor<2xf32>",
+        "resource `w` is not in the file: print it with its resources",
+    );
+    refused(
+        "dense<1> : tensor<9223372036854775807x9223372036854775807xi8>",
+        "`tensor<9223372036854775807x9223372036854775807xi8>` has more elements than memory can hold",
+    );
+}
+
+#[test]
+fn errors_name_the_place() {
+    let cases = [
+        (
+            "  %0 = stablehlo.abs %y : tensor<2x3xf32>",
+            "value `%y` is used before it is defined",
+            (2, 22),
+        ),
+        (
+            "  %0 = stablehlo.abs %x : tensor<2x2xf32>",
+            "`%x` is used as `tensor<2x2xf32>`, but it is `tensor<2x3xf32>`",
+            (2, 22),
+        ),
+        (
+            "  %x = stablehlo.abs %x : tensor<2x3xf32>",
+            "`%x` is defined twice",
+            (2, 3),
+        ),
+        (
+            "  %0 = stablehlo.abs %x#1 : tensor<2x3xf32>",
+            "`%x` is one value, it has no number 1",
+            (2, 22),
+        ),
+        (
+            "  %0 = \"stablehlo.transpose\"(%x) : (tensor<2x3xf32>) -> tensor<3x2xf32>",
+            "`stablehlo.transpose` needs the attribute `permutation`",
+            (2, 3),
+        ),
+        (
+            "  %0 = \"foo.bar\"(%x) : (tensor<2x3xf32>) -> tensor<3x2xf32>",
+            "operation `foo.bar` is not supported",
+            (2, 3),
+        ),
+        ("  %0 = \"stablehlo.if\"(%i) : (tensor<i32>) -> tensor<i32>", "", (2, 3)),
+    ];
+    for (body, message, place) in cases {
+        let errors = parse(&function(body)).unwrap_err();
+        assert_eq!(
+            (errors[0].location.line, errors[0].location.column),
+            place,
+            "{}",
+            errors[0]
+        );
+        if !message.is_empty() {
+            assert_eq!(errors[0].message, message);
+        }
+    }
+}
+
+#[test]
+fn uses_of_a_refused_operation_are_not_reported_again() {
+    let body = "  %0 = \"foo.a\"(%x) : (tensor<2x3xf32>) -> tensor<2x3xf32>\n  %1 = stablehlo.abs %0 : tensor<2x3xf32>\n  %2 = \"foo.b\"(%1) : (tensor<2x3xf32>) -> tensor<2x3xf32>";
+    let errors = parse(&function(body)).unwrap_err();
+    let messages: Vec<_> = errors.iter().map(|e| &*e.message).collect();
+    assert_eq!(
+        messages,
+        [
+            "operation `foo.a` is not supported",
+            "operation `foo.b` is not supported"
+        ]
+    );
+}
+
+#[test]
+fn donations_and_locations_are_kept() {
+    let text = r#"
+#loc1 = loc("model.py":7:3)
+module @m {
+  func.func public @main(%arg0: tensor<2xf32> {tf.aliasing_output = 0 : i32}, %arg1: tensor<2xf32> {jax.buffer_donor = true}) -> tensor<2xf32> {
+    %0 = stablehlo.add %arg0, %arg1 : tensor<2xf32> loc("mlp/add"(#loc1))
+    return %0 : tensor<2xf32>
+  }
+}
+"#;
+    let module = parse(text).unwrap();
+    let func = &module.funcs[0];
+    let alias = crate::hlo::Alias {
+        output: 0,
+        kind: crate::hlo::AliasKind::May,
+    };
+    assert_eq!((func.params[0].alias, func.params[0].donated), (Some(alias), false));
+    assert_eq!((func.params[1].alias, func.params[1].donated), (None, true));
+    let op = func.op(func.region(func.body()).ops[0]);
+    assert_eq!(module.locs.describe(op.loc), "mlp/add (model.py:7), line 5");
+}
+
+#[test]
+fn locations_that_share_parts_do_not_explode() {
+    let mut text = "#l0 = loc(\"f\":1:1)\n".to_string();
+    for n in 1..200 {
+        text += &format!("#l{n} = loc(callsite(#l{m} at #l{m}))\n", m = n - 1);
+    }
+    text += "func.func @main(%x: tensor<f32>) -> tensor<f32> {\n  %0 = stablehlo.abs %x : tensor<f32> loc(#l199)\n  return %0 : tensor<f32>\n}\n";
+    assert!(parse(&text).is_ok());
+}
