@@ -67,9 +67,17 @@ impl Cache {
         }
     }
 
-    /// A new step of the plan begins; recency is counted in steps and lookups.
-    pub fn advance(&mut self, _step: usize) {
-        self.clock += 1;
+    /// Forgets every block of a storage that is about to change.
+    pub fn forget(&mut self, storage: StorageId) {
+        let mut bytes = 0;
+        self.entries.retain(|key, entry| {
+            let keep = key.storage != storage;
+            if !keep {
+                bytes += entry.bytes;
+            }
+            keep
+        });
+        self.bytes -= bytes;
     }
 
     pub fn get(&mut self, key: &BlockKey) -> Option<View> {

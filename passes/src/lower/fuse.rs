@@ -575,6 +575,29 @@ impl Planner<'_> {
     }
 }
 
+/// Last step of the plan that reads each value, views of it included, by [`ValueId::index`]; results of the function
+/// count as read after the last step.
+pub fn last_reads(graph: &Graph<'_>, plan: &Plan) -> Vec<usize> {
+    let func = graph.func;
+    let mut last = vec![0; func.value_count()];
+    for (step, node) in plan.nodes.iter().enumerate() {
+        let members = match node {
+            Node::Cluster(c) => plan.clusters[*c].ops.as_slice(),
+            Node::Move(op) => std::slice::from_ref(op),
+        };
+        for &v in members.iter().flat_map(|&op| &func.op(op).operands) {
+            let (base, chain) = graph.trace(v);
+            for value in chain.iter().map(|&op| func.result(op)).chain([base]) {
+                last[value.index()] = step;
+            }
+        }
+    }
+    for &v in &func.region(func.body()).results {
+        last[graph.trace(v).0.index()] = plan.nodes.len();
+    }
+    last
+}
+
 /// How a member of `cluster` would see `value`; `None` if the value is computed in the cluster but reordered on the way.
 pub fn access(graph: &Graph<'_>, plan: &Plan, cluster: usize, value: ValueId) -> Option<Access> {
     let func = graph.func;

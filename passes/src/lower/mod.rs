@@ -83,6 +83,12 @@ struct Lower<'a> {
     /// Where the values that lie in memory are.
     views: Vec<Option<StridedView>>,
     cache: Cache,
+    /// Row scatters that may update an input's buffer, because an output shares it.
+    in_place: std::collections::BTreeSet<OpId>,
+    /// Last step of the plan that reads a value from memory, by [`ValueId::index`].
+    last_read: Vec<usize>,
+    /// Step of the plan that is being lowered.
+    step: usize,
     /// Where the next operation of the program should write its result, if somebody collects it.
     wanted: Option<View>,
     /// Location given to emitted operations.
@@ -118,13 +124,16 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         storages: Vec::new(),
         views: vec![None; func.value_count()],
         cache: Cache::new(options.cache_bytes),
+        in_place: moves::in_place_updates(&graph),
+        last_read: fuse::last_reads(&graph, &plan),
+        step: 0,
         wanted: None,
         loc: LocId::UNKNOWN,
     };
     lower.bind_inputs()?;
     lower.bind_outputs()?;
     for (step, &node) in plan.nodes.iter().enumerate() {
-        lower.cache.advance(step);
+        lower.step = step;
         match node {
             Node::Cluster(index) => lower.cluster(&plan.clusters[index])?,
             Node::Move(op) => lower.move_op(op)?,
@@ -235,18 +244,30 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    /// Copies every result into its output buffer, unless it was computed there.
+    /// Copies every result into its output buffer, unless it was computed there. Outputs that share an input's buffer
+    /// come last, and are computed in place only if nothing reads the input afterwards, so that the program is right
+    /// whether or not the buffers are one.
     fn finish_outputs(&mut self) -> Result<()> {
         let results = self.func.region(self.func.body()).results.clone();
-        for (index, value) in results.into_iter().enumerate() {
+        let mut order: Vec<usize> = (0..results.len()).collect();
+        order.sort_by_key(|&i| (self.program.outputs[i].alias.is_some(), i));
+        for index in order {
+            let value = results[index];
             let ty = self.func.tensor(value).clone();
             let name = self.program.outputs[index].name.clone();
             let bytes = ty.byte_size() as u64;
             let source = self.view_of(value)?;
             let whole = source == StridedView::contiguous(source.storage, &ty.shape);
             let own = self.storage(source.storage).buffer;
+            let alias = self.program.outputs[index].alias;
+            if whole && matches!(self.program.buffer(own).kind, BufferKind::Input(i) if Some(i) == alias) {
+                // Updated in the buffer that input and output share.
+                self.program.add_buffer(name, BufferKind::Output(index as u32), bytes);
+                continue;
+            }
             let scratch = matches!(self.program.buffer(own).kind, BufferKind::Scratch);
-            if whole && scratch && self.program.buffer(own).bytes == bytes {
+            let free = alias.is_none_or(|input| self.written_after_reads(own, input));
+            if whole && scratch && free && self.program.buffer(own).bytes == bytes {
                 // The scratch buffer that holds the result becomes the output buffer.
                 let buffer = &mut self.program.buffers[own.index()];
                 buffer.kind = BufferKind::Output(index as u32);
@@ -260,6 +281,31 @@ impl<'a> Lower<'a> {
             self.copy(&source, &target)?;
         }
         Ok(())
+    }
+
+    /// Whether every read of an input comes before the first write of a buffer, in program order.
+    fn written_after_reads(&self, buffer: BufferId, input: u32) -> bool {
+        let mut written = false;
+        for op in &self.program.ops {
+            let mut late = false;
+            let mut writes = false;
+            op.for_each(|role, touched| {
+                let touched = match touched {
+                    tile::Touched::Hbm(h) => h.buffer,
+                    tile::Touched::Buffer(b) => b,
+                    tile::Touched::Tile(_) => return,
+                };
+                let is_input = matches!(self.program.buffer(touched).kind, BufferKind::Input(i) if i == input);
+                late |= role.reads() && is_input;
+                writes |= role.writes() && touched == buffer;
+            });
+            // An operation that reads the input and writes the output of another order races with itself.
+            written |= writes;
+            if late && written {
+                return false;
+            }
+        }
+        true
     }
 
     /// Where a value lies, copying it where a chain of views cannot be expressed by strides.

@@ -1,18 +1,46 @@
 //! Operations that only move data: copies, padding, concatenation, row gathers and scatters, windows.
 
+use std::collections::BTreeSet;
+
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, OpId, OpKind, ValueId};
 use ferrite_ir::tile::{
-    DmaOp, DmaPiece, HbmAccess, Indirect, IndirectKind, Inst, Mem, MemDim, OpKind as TileKind, OutOfBounds, Space, View,
+    BufferKind, DmaOp, DmaPiece, HbmAccess, Indirect, IndirectKind, Inst, Mem, MemDim, OpKind as TileKind, OutOfBounds,
+    Space, View,
 };
 use smallvec::SmallVec;
 
 use super::block::{Blocks, part};
 use super::elementwise::Extent;
-use super::fuse::reducer;
+use super::fuse::{Graph, reducer};
 use super::view::{StridedView, ViewDim, ViewDims, merged};
 use super::{Lower, device_dtype};
+
+/// Scatters on the way from an input to the output that shares its buffer, without anything else in between.
+pub(super) fn in_place_updates(graph: &Graph<'_>) -> BTreeSet<OpId> {
+    let func = graph.func;
+    let mut found = BTreeSet::new();
+    for (param, &arg) in func.params.iter().zip(func.args()) {
+        let Some(alias) = param.alias else { continue };
+        let Some(&output) = func.region(func.body()).results.get(alias.output) else {
+            continue;
+        };
+        let mut chain = Vec::new();
+        let mut at = graph.trace(output).0;
+        while let Some(op) = func
+            .def(at)
+            .filter(|&op| matches!(func.op(op).kind, OpKind::Scatter(_)))
+        {
+            chain.push(op);
+            at = graph.trace(func.op(op).operands[0]).0;
+        }
+        if at == arg {
+            found.extend(chain);
+        }
+    }
+    found
+}
 
 impl Lower<'_> {
     pub(super) fn move_op(&mut self, op: OpId) -> Result<()> {
@@ -284,6 +312,21 @@ impl Lower<'_> {
         (self.machine.sbuf.usable_bytes_per_partition as i64 / 8 / dtype.bytes() as i64).min(length)
     }
 
+    /// Whether a scatter may write into the memory of its input: nothing reads the old contents later, and the memory is
+    /// the program's own or shared with the output that the scatter leads to.
+    fn updates_in_place(&self, op: OpId, input: ValueId, base: &StridedView) -> bool {
+        let (root, _) = self.graph.trace(input);
+        let buffer = self.program.buffer(self.storage(base.storage).buffer);
+        let elements = buffer.bytes as i64 / self.storage(base.storage).dtype.bytes() as i64;
+        let whole = base.offset == 0 && base.elements() == elements && merged(&base.dims).iter().all(|d| d.stride == 1);
+        let owned = match buffer.kind {
+            BufferKind::Scratch => true,
+            BufferKind::Input(_) => self.in_place.contains(&op),
+            BufferKind::Output(_) | BufferKind::Const(_) => false,
+        };
+        whole && owned && self.last_read[root.index()] <= self.step
+    }
+
     /// A copy of the input whose rows at the given places are replaced or added to.
     fn scatter_rows(&mut self, op: OpId, unique: bool) -> Result<()> {
         let node = self.func.op(op).clone();
@@ -293,9 +336,16 @@ impl Lower<'_> {
             (_, body) if body.ops.is_empty() && body.results[..] == body.args[1..2] => false,
             _ => return self.refuse(op),
         };
-        let result = self.new_result(op, 0)?;
         let base = self.view_of(input)?;
-        self.copy(&base, &result)?;
+        let result = if self.updates_in_place(op, input, &base) {
+            self.cache.forget(base.storage);
+            self.views[self.func.result(op).index()] = Some(base.clone());
+            base
+        } else {
+            let result = self.new_result(op, 0)?;
+            self.copy(&base, &result)?;
+            result
+        };
         let update = self.func.tensor(updates).shape.clone();
         let (rows, length) = (update[0], update[1]);
         if rows == 0 || length == 0 || result.elements() == 0 {
