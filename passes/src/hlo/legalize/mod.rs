@@ -6,10 +6,13 @@
 //! here is subject to auto-cast any more.
 
 mod body;
+pub mod complex;
 pub mod control;
 pub mod convolution;
 pub mod data;
+pub mod fourier;
 pub mod gather;
+pub mod linear_algebra;
 pub mod random;
 pub mod reduce;
 mod rewrite;
@@ -43,6 +46,9 @@ macro_rules! legalizations {
 }
 
 legalizations! {
+    /// See [`complex`].
+    LegalizeComplex, "legalize-complex", complex::rewrite,
+        "Computes complex numbers as pairs of real tensors, Fourier transforms as products with matrices.";
     /// See [`control`].
     LegalizeControlFlow, "legalize-control-flow", control::rewrite,
         "Evaluates all branches of `if` and `case` and selects between their results; refuses loops.";
@@ -55,6 +61,9 @@ legalizations! {
     /// See [`gather`].
     LegalizeGather, "legalize-gather", gather::rewrite,
         "Rewrites gathers and dynamic slices into gathers of contiguous rows at 32-bit element offsets, or into slices.";
+    /// See [`linear_algebra`].
+    LegalizeLinearAlgebra, "legalize-linear-algebra", linear_algebra::rewrite,
+        "Factorises and solves small matrices a column or row at a time.";
     /// See [`random`].
     LegalizeRandom, "legalize-random", random::rewrite,
         "Computes random bits and numbers by 32-bit integer arithmetic, with the bits of XLA. Before legalize-64bit.";
