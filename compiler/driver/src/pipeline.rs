@@ -43,10 +43,12 @@ const CORE: &[&str] = &[
     "auto-cast", // before anything is expanded: the documents name operations of the user's program
     "legalize-control-flow", // its branches then take part in all that follows
     "legalize-random", // 64-bit states are taken apart, not narrowed
+    "legalize-complex", // after auto-cast, whose types its products must not take; its functions are expanded
     "legalize-64bit", // before folding, so that nothing is folded in a type that the device does not have
     "fold-constants",
     "expand-ops", // formulas over what the device has; leaves top_k
     // What lowering accepts. Data movement last: the others leave pads and selects.
+    "legalize-linear-algebra",
     "legalize-sort",
     "legalize-select-and-scatter",
     "legalize-convolution",
@@ -66,10 +68,12 @@ const BALANCED: &[&str] = &[
     "auto-cast",
     "legalize-control-flow",
     "legalize-random",
+    "legalize-complex",
     "legalize-64bit",
     "fold-constants",
     "merge-equal-ops", // early: what is expanded once need not be twice
     "expand-ops",
+    "legalize-linear-algebra",
     "legalize-sort",
     "legalize-select-and-scatter",
     "legalize-convolution",
