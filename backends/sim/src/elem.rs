@@ -167,6 +167,39 @@ pub fn load_raw(size: usize, bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(word)
 }
 
+/// Appends a dense run of raw integers.
+pub fn load_raw_run(size: usize, run: &[u8], out: &mut Vec<u32>) {
+    match size {
+        1 => out.extend(run.iter().map(|&b| u32::from(b))),
+        2 => out.extend(run.as_chunks::<2>().0.iter().map(|&b| u32::from(u16::from_le_bytes(b)))),
+        4 => out.extend(run.as_chunks::<4>().0.iter().map(|&b| u32::from_le_bytes(b))),
+        _ => out.extend(run.chunks_exact(size.max(1)).map(|c| load_raw(size, c, 0))),
+    }
+}
+
+/// Writes a dense run from the low bytes of raw integers.
+pub fn store_raw_run<'a>(size: usize, run: &mut [u8], from: &mut impl Iterator<Item = &'a u32>) {
+    match size {
+        1 => run.iter_mut().zip(from).for_each(|(b, &x)| *b = x as u8),
+        2 => run
+            .as_chunks_mut::<2>()
+            .0
+            .iter_mut()
+            .zip(from)
+            .for_each(|(b, &x)| *b = (x as u16).to_le_bytes()),
+        4 => run
+            .as_chunks_mut::<4>()
+            .0
+            .iter_mut()
+            .zip(from)
+            .for_each(|(b, &x)| *b = x.to_le_bytes()),
+        _ => run
+            .chunks_exact_mut(size.max(1))
+            .zip(from)
+            .for_each(|(c, &x)| store_raw(size, c, 0, x)),
+    }
+}
+
 /// Writes the low bytes of a raw integer.
 pub fn store_raw(size: usize, bytes: &mut [u8], at: usize, value: u32) {
     if let Some(to) = bytes.get_mut(at..at.wrapping_add(size)) {

@@ -233,6 +233,11 @@ impl Memory {
         let size = ap.dtype.bytes().min(4);
         out.clear();
         for_each_run(&ap.dims, ap.offset as usize, ap.dtype.bytes(), |start, step, count| {
+            if step == size as isize
+                && let Some(run) = bytes.get(start..start + count * size)
+            {
+                return elem::load_raw_run(size, run, out);
+            }
             for i in 0..count {
                 let at = start as isize + step * i as isize;
                 out.push(elem::load_raw(size, bytes, at as usize));
@@ -246,6 +251,11 @@ impl Memory {
         let size = ap.dtype.bytes().min(4);
         let mut values = from.iter();
         for_each_run(&ap.dims, ap.offset as usize, ap.dtype.bytes(), |start, step, count| {
+            if step == size as isize
+                && let Some(run) = bytes.get_mut(start..start + count * size)
+            {
+                return elem::store_raw_run(size, run, &mut values);
+            }
             for i in 0..count {
                 let at = start as isize + step * i as isize;
                 if let Some(&value) = values.next() {

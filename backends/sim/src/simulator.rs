@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::isa::{Program, VarKind};
 use ferrite_ir::machine::MachineModel;
+use ferrite_neff::Neff;
 
 use crate::check::operands::{self, tensor_bytes};
 use crate::check::region::{Mem, Region};
@@ -60,6 +61,24 @@ impl<'a> Simulator<'a> {
     pub fn for_program(program: &'a Program) -> Result<Simulator<'a>, Vec<Diagnostic>> {
         let model = MachineModel::target(&program.target).map_err(|e| vec![e])?;
         Simulator::new(program, model)
+    }
+
+    /// The program of a NEFF on the machine it was made for.
+    ///
+    /// # Errors
+    /// A NEFF of several cores, and what [`Simulator::for_program`] finds.
+    pub fn for_neff(neff: &'a Neff) -> Result<Simulator<'a>, Vec<Diagnostic>> {
+        match neff.programs.as_slice() {
+            [program] => Simulator::for_program(program),
+            programs => {
+                let text = format!(
+                    "the NEFF `{}` has programs for {} cores; one core is simulated",
+                    neff.name,
+                    programs.len()
+                );
+                Err(vec![Diagnostic::error(Code::Unsupported, text)])
+            }
+        }
     }
 
     /// The machine.

@@ -42,6 +42,10 @@ impl Bits {
         });
     }
 
+    fn any_set(&self, low: u64, high: u64) -> bool {
+        !Bits::words(low, high, |w, mask| self.word(w) & mask == 0)
+    }
+
     fn word(&self, w: usize) -> u64 {
         self.0.get(w).copied().unwrap_or(0)
     }
@@ -60,52 +64,97 @@ impl Bits {
     }
 }
 
-/// An on-chip memory.
+/// Bits of an on-chip memory: one for `unit` bytes.
 #[derive(Clone, Debug)]
 struct Lanes {
     quadrants: Vec<Bits>,
     lanes: Vec<Option<Bits>>,
-    bytes: u64,
+    /// Bits of a partition.
+    bits: u64,
+    unit: u64,
     quadrant: u16,
 }
 
 impl Lanes {
-    fn new(partitions: u64, bytes: u64, quadrant: u64) -> Lanes {
+    fn new(partitions: u64, bytes: u64, quadrant: u64, unit: u64) -> Lanes {
+        let bits = bytes.div_ceil(unit);
         Lanes {
-            quadrants: vec![Bits::new(bytes); partitions.div_ceil(quadrant) as usize],
+            quadrants: vec![Bits::new(bits); partitions.div_ceil(quadrant) as usize],
             lanes: vec![None; partitions as usize],
-            bytes,
+            bits,
+            unit,
             quadrant: quadrant as u16,
         }
     }
 
+    fn each_run(&self, region: &Region, mut f: impl FnMut(u64, u64)) {
+        let unit = self.unit;
+        region.for_each_run(|low, high| f(low / unit, high.div_ceil(unit)));
+    }
+
+    fn lane(&mut self, p: u16) -> Option<&mut Bits> {
+        let bits = self.bits;
+        self.lanes
+            .get_mut(p as usize)
+            .map(|lane| lane.get_or_insert_with(|| Bits::new(bits)))
+    }
+
     fn set(&mut self, region: &Region) {
-        let q = self.quadrant;
+        let (q, unit) = (self.quadrant, self.unit);
         let mut p = region.first;
         while p < region.end {
             let whole = p.is_multiple_of(q) && p + q <= region.end;
-            let bytes = self.bytes;
             let bits = if whole {
                 self.quadrants.get_mut((p / q) as usize)
             } else {
-                self.lanes
-                    .get_mut(p as usize)
-                    .map(|lane| lane.get_or_insert_with(|| Bits::new(bytes)))
+                self.lane(p)
             };
             if let Some(bits) = bits {
-                region.for_each_run(|low, high| bits.set(low, high, true));
+                region.for_each_run(|low, high| bits.set(low / unit, high.div_ceil(unit), true));
             }
             p += if whole { q } else { 1 };
         }
     }
 
+    fn clear(&mut self, region: &Region) {
+        let (q, unit) = (self.quadrant, self.unit);
+        let mut p = region.first;
+        while p < region.end {
+            let (start, end) = (p / q * q, (p / q + 1) * q);
+            let Some(all) = self.quadrants.get((p / q) as usize) else {
+                return;
+            };
+            let mut set = false;
+            region.for_each_run(|low, high| set |= all.any_set(low / unit, high.div_ceil(unit)));
+            // A quadrant that is cleared in part goes on lane by lane.
+            if set && !(p == start && region.end >= end) {
+                let all = all.clone();
+                for lane in start..end {
+                    if let Some(bits) = self.lane(lane) {
+                        bits.0.iter_mut().zip(&all.0).for_each(|(x, y)| *x |= y);
+                    }
+                }
+                self.quadrants[(p / q) as usize] = Bits::new(self.bits);
+            } else if set && let Some(all) = self.quadrants.get_mut((p / q) as usize) {
+                region.for_each_run(|low, high| all.set(low / unit, high.div_ceil(unit), false));
+            }
+            for lane in p..end.min(region.end) {
+                if let Some(Some(bits)) = self.lanes.get_mut(lane as usize) {
+                    region.for_each_run(|low, high| bits.set(low / unit, high.div_ceil(unit), false));
+                }
+            }
+            p = end;
+        }
+    }
+
+    /// First partition and byte that is not set.
     fn first_clear(&self, region: &Region) -> Option<(u16, u64)> {
         let mut found = None;
         let mut p = region.first;
         while p < region.end && found.is_none() {
             let quadrant = (p / self.quadrant) as usize;
             let end = region.end.min((p / self.quadrant + 1) * self.quadrant);
-            region.for_each_run(|low, high| {
+            self.each_run(region, |low, high| {
                 let all = self.quadrants.get(quadrant);
                 if found.is_some() || all.is_some_and(|bits| bits.first_clear(low, high).is_none()) {
                     return;
@@ -116,7 +165,7 @@ impl Lanes {
                         let have = all.map_or(0, |b| b.word(w)) | own.map_or(0, |b| b.word(w));
                         let missing = mask & !have;
                         if missing != 0 {
-                            found = Some((lane, w as u64 * 64 + u64::from(missing.trailing_zeros())));
+                            found = Some((lane, (w as u64 * 64 + u64::from(missing.trailing_zeros())) * self.unit));
                         }
                         missing == 0
                     });
@@ -136,8 +185,8 @@ impl Lanes {
 pub struct InitMap {
     sbuf: Lanes,
     psum: Lanes,
-    /// PSUM words that a matmul wrote last, one bit for 4 bytes, by partition.
-    accumulators: Vec<Bits>,
+    /// PSUM words that a matmul wrote last.
+    accumulators: Lanes,
     /// HBM blocks; `None` for those that hold something from the start.
     blocks: Vec<Option<Bits>>,
 }
@@ -154,9 +203,9 @@ impl InitMap {
         blocks: impl Iterator<Item = (u64, bool)>,
     ) -> InitMap {
         InitMap {
-            sbuf: Lanes::new(sbuf.0, sbuf.1, quadrant),
-            psum: Lanes::new(psum.0, psum.1, quadrant),
-            accumulators: vec![Bits::new(psum.1 / WORD); psum.0 as usize],
+            sbuf: Lanes::new(sbuf.0, sbuf.1, quadrant, 1),
+            psum: Lanes::new(psum.0, psum.1, quadrant, 1),
+            accumulators: Lanes::new(psum.0, psum.1, quadrant, WORD),
             blocks: blocks
                 .map(|(bytes, bound)| (!bound).then(|| Bits::new(bytes)))
                 .collect(),
@@ -169,10 +218,10 @@ impl InitMap {
             Mem::SBUF => self.sbuf.set(region),
             Mem::PSUM => {
                 self.psum.set(region);
-                for p in region.first..region.end {
-                    if let Some(bits) = self.accumulators.get_mut(p as usize) {
-                        region.for_each_run(|low, high| bits.set(low / WORD, high.div_ceil(WORD), by_matmul));
-                    }
+                if by_matmul {
+                    self.accumulators.set(region);
+                } else {
+                    self.accumulators.clear(region);
                 }
             }
             mem => {
@@ -200,14 +249,7 @@ impl InitMap {
 
     /// First partition and byte of a PSUM region that a matmul did not write last.
     pub fn not_accumulated(&self, region: &Region) -> Option<(u16, u64)> {
-        (region.first..region.end).find_map(|p| {
-            let bits = self.accumulators.get(p as usize)?;
-            let mut found = None;
-            region.for_each_run(|low, high| {
-                found = found.or_else(|| bits.first_clear(low / WORD, high.div_ceil(WORD)));
-            });
-            found.map(|word| (p, word * WORD))
-        })
+        self.accumulators.first_clear(region)
     }
 }
 
@@ -249,6 +291,10 @@ mod tests {
         assert_eq!(m.not_accumulated(&r), None);
         m.write(&region(Mem::PSUM, 3, 4, 8, 12), false);
         assert_eq!(m.not_accumulated(&r), Some((3, 8)));
+        assert_eq!(m.not_accumulated(&region(Mem::PSUM, 0, 3, 0, 256)), None);
+        m.write(&region(Mem::PSUM, 32, 64, 0, 4), false);
+        assert_eq!(m.not_accumulated(&region(Mem::PSUM, 32, 64, 0, 256)), Some((32, 0)));
+        assert_eq!(m.not_accumulated(&region(Mem::PSUM, 32, 64, 4, 256)), None);
         assert_eq!(m.unwritten(&r), None);
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrite_ir::isa::{Ap, DmaAccess, DmaSpace, Space};
+use ferrite_ir::isa::{Ap, ApDims, DmaAccess, DmaSpace, Space};
 use ferrite_ir::machine::MachineModel;
 
 use crate::dma::Runs;
@@ -146,12 +146,35 @@ fn region(mem: Mem, first: u16, end: u16, runs: Vec<(u64, u64)>) -> Option<(Regi
     ))
 }
 
+/// The same bytes in an order that makes runs long: steps positive and descending, repetitions dropped. The flag says whether there
+/// were any.
+fn ascending(access: &DmaAccess) -> (DmaAccess, bool) {
+    let mut out = access.clone();
+    let mut repeated = false;
+    out.dims.retain(|d| {
+        repeated |= d.step == 0 && d.count > 1;
+        d.step != 0 && d.count > 1
+    });
+    for d in &mut out.dims {
+        if d.step < 0 {
+            let reach = d.step.unsigned_abs().saturating_mul(d.count - 1);
+            out.offset = out.offset.saturating_sub(reach);
+            d.step = d.step.saturating_neg();
+        }
+    }
+    out.dims.sort_by_key(|d| std::cmp::Reverse(d.step));
+    (out, repeated)
+}
+
 /// The region of an access pattern, and whether it touches a byte twice. The pattern's range has been checked.
 pub fn of_ap(ap: &Ap) -> Option<(Region, bool)> {
     let mem = if ap.space == Space::Sbuf { Mem::SBUF } else { Mem::PSUM };
     let size = ap.dtype.bytes() as u64;
     let mut runs = Vec::new();
-    for_each_run(&ap.dims, ap.offset as usize, ap.dtype.bytes(), |start, step, count| {
+    let repeated = ap.dims.iter().any(|d| d.step == 0 && d.count > 1);
+    let mut dims: ApDims = ap.dims.iter().filter(|d| d.step != 0).copied().collect();
+    dims.sort_by_key(|d| std::cmp::Reverse(d.step));
+    for_each_run(&dims, ap.offset as usize, ap.dtype.bytes(), |start, step, count| {
         if step as u64 == size {
             runs.push((start as u64, start as u64 + size * count as u64));
         } else {
@@ -161,13 +184,15 @@ pub fn of_ap(ap: &Ap) -> Option<(Region, bool)> {
             }));
         }
     });
-    region(mem, ap.partition, ap.partition + ap.partitions, runs)
+    let made = region(mem, ap.partition, ap.partition + ap.partitions, runs);
+    made.map(|(region, overlapped)| (region, overlapped || repeated))
 }
 
 /// The regions of one side of a DMA, and whether it touches a byte twice. Ranges have been checked.
 pub fn of_dma(access: &DmaAccess, layout: &HbmLayout, model: &MachineModel) -> (Vec<Region>, bool) {
     let size = access.dtype.bytes() as u64;
-    let mut overlapped = false;
+    let (access, mut overlapped) = ascending(access);
+    let access = &access;
     let mut out = Vec::new();
     let mut push = |made: Option<(Region, bool)>| {
         if let Some((r, o)) = made {
@@ -259,7 +284,7 @@ fn hull(access: &DmaAccess, base: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use ferrite_ir::dtype::DType;
-    use ferrite_ir::isa::ApDim;
+    use ferrite_ir::isa::{ApDim, DmaDim};
 
     use super::*;
 
@@ -295,6 +320,22 @@ mod tests {
         assert!(large.covers_within(&small, 0, 600));
         assert!(!large.covers_within(&small, 0, 2048));
         assert!(!small.covers_within(&large, 0, 600));
+    }
+
+    #[test]
+    fn a_transposing_transfer_has_long_runs() {
+        let dims = [DmaDim { step: 4, count: 128 }, DmaDim { step: 4096, count: 512 }]
+            .into_iter()
+            .collect();
+        let access = DmaAccess {
+            space: DmaSpace::Sbuf,
+            offset: 0,
+            dtype: DType::F32,
+            dims,
+        };
+        let (sorted, repeated) = ascending(&access);
+        assert!(!repeated);
+        assert_eq!(Runs::new(&sorted, 0).collect::<Vec<_>>()[..2], [(0, 128), (4096, 128)]);
     }
 
     #[test]

@@ -310,7 +310,14 @@ impl Semaphores {
             }
         }
         if let Some(passed) = s.waits.get_mut(engine) {
-            *passed = Passed { sequence, proved };
+            // What earlier waits proved stays relied upon.
+            for (thread, at) in proved {
+                match passed.proved.iter_mut().find(|p| p.0 == thread) {
+                    Some(known) => known.1 = known.1.max(at),
+                    None => passed.proved.push((thread, at)),
+                }
+            }
+            passed.sequence = sequence;
         }
         Ok(())
     }

@@ -198,11 +198,10 @@ impl<'a> Tracker<'a> {
             }
         }
         for &(index, touch) in list {
-            if touch.writes() {
-                self.init.write(
-                    &prepared.regions[index as usize],
-                    matches!(touch, Touch::Matmul | Touch::Accumulate),
-                );
+            // What accumulates was there before.
+            if touch.writes() && touch != Touch::Accumulate {
+                self.init
+                    .write(&prepared.regions[index as usize], touch == Touch::Matmul);
             }
         }
         Ok(())
