@@ -259,6 +259,11 @@ impl Lower<'_> {
                 return Ok(Fetched { view, row: c.1 == 1 });
             }
         }
+        self.fetch_exact(b, r, c, dtype)
+    }
+
+    /// [`Lower::fetch`] of just these columns.
+    pub(super) fn fetch_exact(&mut self, b: &Blocks, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<Fetched> {
         let rows = row_boxes(&b.rows, r.0, r.1);
         let cols = row_boxes(&b.cols, c.0, c.1);
         let same_rows = repeats(&rows[0].dims) && rows.iter().all(|x| repeats(&x.dims) && x.offset == rows[0].offset);

@@ -310,11 +310,7 @@ impl Lower<'_> {
     /// would not stay on chip from one row tile to the next.
     fn chunks_outside(&self, work: &Work<'_>, tiles: usize) -> bool {
         let reduces = work.cluster.class.values().any(|&c| c == Class::Row);
-        let partitions = self.machine.limits.partitions as i64;
-        let stays = |c: &Contraction| {
-            let per_partition = (c.k + partitions - 1) / partitions * c.n * 4;
-            per_partition <= self.options.cache_bytes as i64 / 2
-        };
+        let stays = |c: &Contraction| c.stays();
         tiles > 1 && !reduces && work.contractions.values().any(|c| !stays(c))
     }
 

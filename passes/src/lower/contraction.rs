@@ -27,6 +27,8 @@ pub(super) struct Operand {
     contracting: ViewDims,
     /// Dtype on the PE array.
     dtype: DType,
+    /// Columns that one load brings in, see [`Lower::panel_columns`].
+    panel: i64,
 }
 
 /// A contraction ready to be tiled.
@@ -39,6 +41,13 @@ pub(super) struct Contraction {
     pub k: i64,
     /// Loop order and sizes were chosen for this many columns.
     pub n: i64,
+}
+
+impl Contraction {
+    /// Whether the moving operand stays on chip as a whole while row tiles go by.
+    pub fn stays(&self) -> bool {
+        self.n <= self.rhs.panel
+    }
 }
 
 fn extent(dims: &[ViewDim]) -> i64 {
@@ -123,13 +132,24 @@ impl Lower<'_> {
             }
         };
         let (batch, free, contracting) = dims(&view);
+        let panel = self.panel_columns(extent(&contracting), dtype);
         Ok(Operand {
             view,
             batch,
             free,
             contracting,
             dtype,
+            panel,
         })
+    }
+
+    /// Columns of an operand that are loaded at a time: as many as make a good descriptor, but so few that all blocks
+    /// of the contracting dimension stay in a third of the cache until the next columns are needed.
+    fn panel_columns(&self, k: i64, dtype: DType) -> i64 {
+        let rows = self.machine.pe.rows as i64;
+        let blocks = ((k + rows - 1) / rows).max(1);
+        let room = self.options.cache_bytes as i64 / 3 / blocks / dtype.bytes() as i64;
+        room.min(self.wide_columns(dtype))
     }
 
     /// `result[m0..m0 + mn, n0..n0 + nn]` of batch `b` in a PSUM tile.
@@ -172,8 +192,8 @@ impl Lower<'_> {
     fn load_k_major(&mut self, operand: &Operand, b: i64, offset: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
         let (cols, at) = widen(&operand.free, &operand.batch, b);
         let total = extent(&cols);
-        let most = self.wide_columns(operand.dtype);
         let first = f.0 + at;
+        let most = (operand.panel / f.1).max(1) * f.1;
         let panel = if total <= most {
             (0, total)
         } else {
@@ -277,7 +297,7 @@ impl Lower<'_> {
 
     /// A block as a tile of its own width, whatever repeats in it.
     fn fetch_tile(&mut self, blocks: &Blocks, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<View> {
-        let fetched = self.fetch(blocks, r, c, dtype)?;
+        let fetched = self.fetch_exact(blocks, r, c, dtype)?;
         Ok(if fetched.row && c.1 > 1 {
             super::block::repeat(&fetched.view, c.1)
         } else {
