@@ -90,7 +90,7 @@ impl Lower<'_> {
     }
 
     /// The operand as an access pattern over `e`, constants from a column of constants.
-    fn tensor(&mut self, arg: &Arg, e: Extent, dtype: DType) -> View {
+    pub(super) fn tensor(&mut self, arg: &Arg, e: Extent, dtype: DType) -> View {
         match arg {
             Arg::Tile(v) if v.row => repeat(&v.view, e.n),
             Arg::Tile(v) => v.view.clone(),
@@ -149,7 +149,7 @@ impl Lower<'_> {
     }
 
     /// `dst = a op b` in fp32, in the cheapest form.
-    fn alu(&mut self, dst: &View, a: &Arg, b: &Arg, op: AluOp, e: Extent) {
+    pub(super) fn alu(&mut self, dst: &View, a: &Arg, b: &Arg, op: AluOp, e: Extent) {
         let full = |arg: &Arg| matches!(arg, Arg::Tile(v) if !v.row || e.n == 1);
         let (sa, sb) = (self.scalar(a), self.scalar(b));
         if let (true, Some(scalar)) = (full(a), sb) {
@@ -384,7 +384,7 @@ impl Lower<'_> {
     }
 
     /// All ones where a 32-bit integer is negative, else 0.
-    fn sign_mask(&mut self, x: &Arg, e: Extent) -> Arg {
+    pub(super) fn sign_mask(&mut self, x: &Arg, e: Extent) -> Arg {
         let top = self.sbuf(e, DType::I32, "top");
         self.bits(&top, x, &Arg::Integer(31), AluOp::ShiftRight, e);
         let mask = self.sbuf(e, DType::I32, "sign");

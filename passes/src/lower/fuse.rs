@@ -124,7 +124,7 @@ impl<'a> Graph<'a> {
             let narrowing = matches!(op.kind, OpKind::Convert)
                 && func.tensor(op.operands[0]).dtype == DType::F32
                 && result.is_some_and(|r| matches!(func.tensor(r).dtype, DType::BF16 | DType::F16 | DType::TF32));
-            lazy[id.index()] = is_view(&op.kind) || (narrowing && through);
+            lazy[id.index()] = is_view(&op.kind) || (narrowing && through) || takes_low_words(func, id);
             let contraction = matches!(op.kind, OpKind::DotGeneral(_) | OpKind::Convolution(_));
             for &v in &op.operands {
                 used[v.index()] = true;
@@ -175,6 +175,22 @@ pub fn is_map(kind: &OpKind) -> bool {
             | OpKind::Convert
             | OpKind::BitcastConvert
     )
+}
+
+/// Whether the operation narrows 64-bit integers to 32 bits: a view of every other word.
+pub fn takes_low_words(func: &Func, id: OpId) -> bool {
+    let op = func.op(id);
+    matches!(op.kind, OpKind::Convert)
+        && matches!(func.tensor(op.operands[0]).dtype, DType::I64 | DType::U64)
+        && matches!(func.tensor(func.result(id)).dtype, DType::I32 | DType::U32)
+}
+
+/// Whether the operation converts between 64 bits and 32, which memory has and the engines do not.
+fn crosses_width(func: &Func, id: OpId) -> bool {
+    let op = func.op(id);
+    let wide = |dtype: DType| matches!(dtype, DType::I64 | DType::U64 | DType::F64);
+    matches!(op.kind, OpKind::Convert)
+        && (wide(func.tensor(op.operands[0]).dtype) || wide(func.tensor(func.result(id)).dtype))
 }
 
 /// The reducer of a one-operand reduction whose body is a single known operation.
@@ -282,7 +298,9 @@ impl Planner<'_> {
             return;
         }
         let elements = |v: ValueId| self.func.tensor(v).element_count() as i64;
-        if is_map(kind) {
+        if crosses_width(self.func, op) {
+            self.add_move(op);
+        } else if is_map(kind) {
             let result = self.func.result(op);
             self.join_or_start(op, elements(result), None);
         } else if let OpKind::Reduce(reduce) = kind

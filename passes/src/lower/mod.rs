@@ -10,6 +10,8 @@
 //! * `elementwise`: operations on tiles as engine instructions;
 //! * `contraction`: dots and convolutions on the PE array;
 //! * `moves`: everything that only moves data;
+//! * `cumulative`: running reductions;
+//! * `wide`: conversions from and to 64 bits;
 //! * `cleanup`: removes stores that nothing reads.
 //!
 //! Every value is written to HBM when it is computed *and* stays in the cache of tiles; a store whose buffer is never
@@ -19,10 +21,12 @@ mod block;
 mod cleanup;
 mod cluster;
 mod contraction;
+mod cumulative;
 mod elementwise;
 pub mod fuse;
 mod moves;
 pub mod view;
+mod wide;
 
 use std::sync::Arc;
 
@@ -154,7 +158,12 @@ fn whole_row_columns(machine: &MachineModel) -> i64 {
 
 /// The dtype a value has on the device.
 fn device_dtype(dtype: DType) -> DType {
-    if dtype == DType::Bool { DType::U8 } else { dtype }
+    match dtype {
+        // One byte an element in memory as well.
+        DType::Bool | DType::U2 | DType::U4 => DType::U8,
+        DType::I2 | DType::I4 => DType::I8,
+        other => other,
+    }
 }
 
 impl<'a> Lower<'a> {
@@ -257,7 +266,7 @@ impl<'a> Lower<'a> {
             let name = self.program.outputs[index].name.clone();
             let bytes = ty.byte_size() as u64;
             let source = self.view_of(value)?;
-            let whole = source == StridedView::contiguous(source.storage, &ty.shape);
+            let whole = self.is_whole(&source);
             let own = self.storage(source.storage).buffer;
             let alias = self.program.outputs[index].alias;
             if whole && matches!(self.program.buffer(own).kind, BufferKind::Input(i) if Some(i) == alias) {
@@ -321,6 +330,10 @@ impl<'a> Lower<'a> {
         let view = match &op.kind {
             OpKind::Constant(literal) => self.constant(literal),
             OpKind::Iota(iota) => self.iota(&ty, iota.iota_dimension as usize)?,
+            OpKind::Convert if fuse::takes_low_words(self.func, def) => {
+                let wide = self.view_of(op.operands[0])?;
+                self.words(&wide, device_dtype(ty.dtype), 0)
+            }
             OpKind::Convert if self.graph.is_lazy(def) => self.view_of(op.operands[0])?,
             OpKind::Reshape => {
                 let source = self.view_of(op.operands[0])?;
@@ -346,6 +359,33 @@ impl<'a> Lower<'a> {
         };
         self.views[value.index()] = Some(view.clone());
         Ok(view)
+    }
+
+    /// 32-bit word number `word` (0 is the low one) of every 64-bit element of a view.
+    fn words(&mut self, view: &StridedView, dtype: DType, word: i64) -> StridedView {
+        let buffer = self.storage(view.storage).buffer;
+        let known = (0u32..)
+            .zip(&self.storages)
+            .find(|(_, s)| s.buffer == buffer && s.dtype == dtype)
+            .map(|(i, _)| i);
+        let storage = known.unwrap_or_else(|| {
+            self.storages.push(Storage { buffer, dtype });
+            self.storages.len() as u32 - 1
+        });
+        let mut narrow = StridedView {
+            storage: StorageId(storage),
+            offset: view.offset * 2 + word,
+            dims: view.dims.clone(),
+        };
+        narrow.dims.iter_mut().for_each(|d| d.stride *= 2);
+        narrow
+    }
+
+    /// Whether a view is all of its buffer, in order.
+    fn is_whole(&self, view: &StridedView) -> bool {
+        let storage = self.storage(view.storage);
+        let elements = self.program.buffer(storage.buffer).bytes as i64 / storage.dtype.bytes() as i64;
+        view.offset == 0 && view.elements() == elements && view::merged(&view.dims).iter().all(|d| d.stride == 1)
     }
 
     fn constant(&mut self, literal: &Literal) -> StridedView {

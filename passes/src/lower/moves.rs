@@ -12,6 +12,7 @@ use ferrite_ir::tile::{
 use smallvec::SmallVec;
 
 use super::block::{Blocks, part};
+use super::cumulative::cumulative;
 use super::elementwise::Extent;
 use super::fuse::{Graph, reducer};
 use super::view::{StridedView, ViewDim, ViewDims, merged};
@@ -47,6 +48,7 @@ impl Lower<'_> {
         self.loc = self.op_loc(op);
         let node = self.func.op(op).clone();
         match &node.kind {
+            OpKind::Convert => self.change_width(op),
             OpKind::OptimizationBarrier => {
                 // Order is program order here: every value passes through.
                 for (&operand, &result) in node.operands.iter().zip(&node.results) {
@@ -122,6 +124,9 @@ impl Lower<'_> {
                     && window.base_dilations.iter().all(|&d| d == 1)
                     && node.results.len() == 1;
                 match reducer(self.func, op) {
+                    Some(binary) if cumulative(window, &self.func.tensor(node.operands[0]).shape).is_some() => {
+                        self.cumulate(op, binary)
+                    }
                     Some(binary) if plain => {
                         let strides = (window.window_strides.clone(), window.window_dilations.clone());
                         self.reduce_window(op, binary, &window.window_dimensions, &strides.0, &strides.1)
@@ -133,7 +138,7 @@ impl Lower<'_> {
         }
     }
 
-    fn refuse(&self, op: OpId) -> Result<()> {
+    pub(super) fn refuse(&self, op: OpId) -> Result<()> {
         let node = self.func.op(op);
         Err(self
             .error_at(node.loc, Code::Unsupported, format!("`{}` has no device lowering yet", node.kind.mnemonic()))
@@ -141,7 +146,7 @@ impl Lower<'_> {
     }
 
     /// A storage for result number `index`, row-major.
-    fn new_result(&mut self, op: OpId, index: usize) -> Result<StridedView> {
+    pub(super) fn new_result(&mut self, op: OpId, index: usize) -> Result<StridedView> {
         let result = self.func.op(op).results[index];
         let ty = self.func.tensor(result).clone();
         let dtype = self.supported(ty.dtype, self.op_loc(op))?;
@@ -299,7 +304,7 @@ impl Lower<'_> {
             .ok_or_else(|| Diagnostic::bug("row numbers have one dimension of rows"))
     }
 
-    fn tiles(&self, rows: i64) -> Vec<(i64, i64)> {
+    pub(super) fn tiles(&self, rows: i64) -> Vec<(i64, i64)> {
         let most = self.machine.limits.partitions as i64;
         (0..rows)
             .step_by(most as usize)
@@ -317,8 +322,7 @@ impl Lower<'_> {
     fn updates_in_place(&self, op: OpId, input: ValueId, base: &StridedView) -> bool {
         let (root, _) = self.graph.trace(input);
         let buffer = self.program.buffer(self.storage(base.storage).buffer);
-        let elements = buffer.bytes as i64 / self.storage(base.storage).dtype.bytes() as i64;
-        let whole = base.offset == 0 && base.elements() == elements && merged(&base.dims).iter().all(|d| d.stride == 1);
+        let whole = self.is_whole(base);
         let owned = match buffer.kind {
             BufferKind::Scratch => true,
             BufferKind::Input(_) => self.in_place.contains(&op),
