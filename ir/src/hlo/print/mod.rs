@@ -33,7 +33,7 @@ pub fn print_with(module: &Module, options: PrintOptions) -> String {
     text::print(&document(module, options.locations), options)
 }
 
-/// Prints one operation in custom form with the names that [`print`] gives its values, for messages and dumps.
+/// Prints one operation in custom form with the names that [`print`](fn@print) gives its values, for messages and dumps.
 pub fn print_operation(module: &Module, func: &Func, op: OpId) -> String {
     let mut printer = Printer {
         module,

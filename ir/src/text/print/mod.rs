@@ -3,6 +3,7 @@
 mod attributes;
 mod custom;
 mod float;
+mod structured;
 
 pub use attributes::{print_attribute, print_type};
 pub use float::format_float;
@@ -217,13 +218,13 @@ impl<'a> Printer<'_, 'a> {
     fn custom(&mut self, op: &Operation<'a>) -> Fitted {
         let name: &str = &op.name;
         match name {
-            "builtin.module" => custom::module(self, op),
-            "func.func" => custom::function(self, op),
-            "stablehlo.constant" | "chlo.constant" => custom::constant(self, op),
-            "stablehlo.reduce" => custom::reduce(self, op),
-            "stablehlo.while" => custom::while_loop(self, op),
-            "sdy.mesh" => custom::mesh(self, op),
-            "sdy.manual_computation" => custom::manual_computation(self, op),
+            "builtin.module" => structured::module(self, op),
+            "func.func" => structured::function(self, op),
+            "stablehlo.constant" | "chlo.constant" => structured::constant(self, op),
+            "stablehlo.reduce" => structured::reduce(self, op),
+            "stablehlo.while" => structured::while_loop(self, op),
+            "sdy.mesh" => structured::mesh(self, op),
+            "sdy.manual_computation" => structured::manual_computation(self, op),
             _ => {
                 let pieces = format(name).ok_or(Unfit)?;
                 if !op.regions.is_empty() || !op.successors.is_empty() {
