@@ -296,26 +296,26 @@ fn generate(argument: &Argument, dtype: DType, index: usize) -> Result<Tensor> {
     let last = argument.shape.last().copied().unwrap_or(1).max(1) as u64;
     let bad = |what: &str| Diagnostic::error(Code::Io, format!("argument {index} of the case {what}"));
     let integers = |f: &dyn Fn(u64) -> i64| Tensor::from_i64_vec(ty.clone(), (0..count).map(f).collect());
-    let made = match argument
+    let rule = argument
         .generate
         .as_ref()
-        .ok_or_else(|| bad("has neither data nor a rule"))?
-    {
-        &Generate::Uniform { seed, lo, hi } => {
+        .ok_or_else(|| bad("has neither data nor a rule"))?;
+    let made = match *rule {
+        Generate::Uniform { seed, lo, hi } => {
             let element = |k: u64| (lo + (hi - lo) * f64::from(hash(seed, k) >> 8) / 16_777_216.0) as f32;
             // Rounded to f32 first, whatever the argument's type is.
             Tensor::from_f64_vec(ty, (0..count).map(|k| f64::from(element(k))).collect())
         }
-        &Generate::Int { seed, lo, hi } => {
+        Generate::Int { seed, lo, hi } => {
             let span = hi
                 .checked_sub(lo)
                 .filter(|&n| n > 0)
                 .ok_or_else(|| bad("has an empty range"))?;
             integers(&|k| lo + i64::from(hash(seed, k)) % span)
         }
-        &Generate::Constant { value } => Tensor::from_f64_vec(ty, vec![value; count as usize]),
-        &Generate::LessThan { limit } => integers(&|k| i64::from(((k % last) as i64) < limit)),
-        &Generate::Arange { start } => integers(&|k| (k % last) as i64 + start),
+        Generate::Constant { value } => Tensor::from_f64_vec(ty, vec![value; count as usize]),
+        Generate::LessThan { limit } => integers(&|k| i64::from(((k % last) as i64) < limit)),
+        Generate::Arange { start } => integers(&|k| (k % last) as i64 + start),
     };
     made.ok_or_else(|| bad("has no known shape"))
 }

@@ -283,7 +283,7 @@ fn apply(given: &Given, s: &mut Settings, seen: &mut Seen) -> Result<(), Diagnos
         Opt::LogfileVerbose => s.logfile_verbose = level(name, value)?,
         Opt::ScratchpadPage => {
             let megabytes: u64 = number(name, value)?;
-            if megabytes == 0 || megabytes % 512 != 0 || megabytes >= 4096 {
+            if megabytes == 0 || !megabytes.is_multiple_of(512) || megabytes >= 4096 {
                 return Err(bad_value(name, value, "a multiple of 512 below 4096"));
             }
             s.scratchpad_page = Some(megabytes << 20);
