@@ -1,3 +1,4 @@
 //! Workspace-level tests, one executable.
 
 mod corpus_interp;
+mod legalize;

@@ -7,21 +7,24 @@
 //!   %r = dynamic_update_slice %x, %u, %i, %j                 scatter_dims_to_operand_dims = [0], index_vector_dim = 1
 //!                                                       %r = reshape %s : [10, 8]
 //!
-//! The body is `return update`, or `add`. A window that does not lie inside of the tensor as a whole is skipped, as XLA
-//! does: its rows have an offset behind the tensor. `unique_indices` says that no two rows inside are the same; it is set
-//! where that is certain. Without it, rows take effect in order. Two rows are the same or do not touch.
+//! The body is `return update`, or `add` of floats. A window that does not lie inside of the tensor as a whole is
+//! skipped, as XLA does: its rows have an offset behind the tensor. Two rows are the same or do not touch.
+//! `unique_indices` says that no two rows inside are the same; without it, rows take effect in order, which is left to
+//! few rows.
 //!
-//! Other combiners: rows are fetched, combined and written back. Where rows may be equal, equal rows are first combined
-//! with one another (each then writes the same value), which takes rows * rows * row length steps and is bounded; or,
-//! for combiners that are not a single commutative operation, few rows are combined one after the other.
+//! More rows that may be the same are made distinct, a chunk at a time: an equality matrix of offsets tells which rows
+//! are repeated later (these are skipped) and combines the updates of equal rows (sums of floats by a matrix product,
+//! where an infinite update makes the sums of its chunk NaN). Other combiners then fetch the rows, combine and write
+//! back; combiners that are not a single commutative operation do so for few rows, one after the other.
 //!
 //! Needs: verified static `hlo` with 32-bit integers. Leaves: verified `hlo` whose only scatters are canonical.
 
 use std::collections::HashSet;
 
-use ferrite_ir::dtype::DType;
+use ferrite_ir::dtype::{DType, DTypeClass};
 use ferrite_ir::hlo::{
-    BinaryOp, Builder, ComparisonDirection, Dims, OpId, OpKind, RegionId, Scatter, TensorType, Type, ValueId, neutral,
+    BinaryOp, Builder, ComparisonDirection, Dims, DotDims, DotGeneral, OpId, OpKind, Precision, RegionId, Scatter,
+    TensorType, Type, ValueId, neutral,
 };
 
 use super::body::{apply_body, reducer_region, returns_args, single_reducer};
@@ -31,8 +34,14 @@ use super::rows::{Offsets, OutOfBounds, Rows, Start, Windows, row_offsets};
 
 /// Elements that are transposed at the price of one more row, there and back (our heuristic, see `gather`).
 const ELEMENTS_PER_ROW: i64 = 32;
-/// Steps spent on combining equal rows with one another (our choice: a few milliseconds of one engine).
-const MAX_PAIR_STEPS: i64 = 1 << 26;
+/// Rows that may be the same and are simply written in order: each waits for the one before (our choice).
+const MAX_ORDERED_ROWS: i64 = 8;
+/// Rows that are compared with one another at a time (our choice: work grows with the square, chunks with the inverse).
+const CHUNK_ROWS: i64 = 512;
+/// Chunks of one scatter (our choice, bounds code size).
+const MAX_CHUNKS: i64 = 1024;
+/// Elements looked at to combine the rows of a chunk where that is no matrix product (our choice).
+const MAX_PAIR_STEPS: i64 = 1 << 22;
 /// Rows that are combined one after the other where nothing better is known (our choice, bounds code size).
 const MAX_SEQUENTIAL_ROWS: i64 = 64;
 
@@ -79,7 +88,10 @@ fn is_canonical(b: &Builder<'_>, op: OpId, s: &Scatter) -> bool {
         && b.func.tensor(update).rank() == 2
         && b.func.tensor(indices).rank() == 2
         && b.func.tensor(indices).dtype == DType::I32
-        && (returns_args(b.func, body, &[1]) || single_reducer(b.func, body) == Some(BinaryOp::Add))
+        && (returns_args(b.func, body, &[1])
+            || (single_reducer(b.func, body) == Some(BinaryOp::Add)
+                && b.func.tensor(x).dtype.class() == DTypeClass::Float))
+        && (s.unique_indices || b.func.tensor(update).shape[0] <= MAX_ORDERED_ROWS)
 }
 
 /// How an update meets what is there.
@@ -277,22 +289,143 @@ impl Placement {
 
 impl Write {
     fn emit(self, b: &mut Builder<'_>, combiner: Combiner) -> Step<Vec<ValueId>> {
-        match combiner {
-            Combiner::Set => self.store(b, None),
-            Combiner::Binary(BinaryOp::Add) => self.store(b, Some(BinaryOp::Add)),
-            _ if self.unique => self.combine(b, combiner),
-            Combiner::Binary(op) => {
-                let rows = b.tensor(self.updates[0])?.shape[0];
-                let steps = rows.saturating_mul(rows).saturating_mul(self.run);
-                if steps <= MAX_PAIR_STEPS {
-                    let merged = self.merge_equal_rows(b, op)?;
-                    merged.combine(b, combiner)
-                } else {
-                    self.one_by_one(b, combiner)
-                }
-            }
-            Combiner::Body(_) => self.one_by_one(b, combiner),
+        let adds_floats =
+            combiner == Combiner::Binary(BinaryOp::Add) && b.tensor(self.inputs[0])?.dtype.class() == DTypeClass::Float;
+        if self.unique {
+            return match combiner {
+                Combiner::Set => self.store(b, None),
+                Combiner::Binary(op) if adds_floats => self.store(b, Some(op)),
+                _ => self.combine(b, combiner),
+            };
         }
+        let rows = b.tensor(self.updates[0])?.shape[0];
+        match combiner {
+            Combiner::Set | Combiner::Binary(BinaryOp::Add) if adds_floats || combiner == Combiner::Set => {
+                if rows <= MAX_ORDERED_ROWS {
+                    return self.store(b, adds_floats.then_some(BinaryOp::Add));
+                }
+                self.in_chunks(b, combiner)
+            }
+            Combiner::Binary(op) if neutral(op, &TensorType::scalar(b.tensor(self.updates[0])?.dtype)).is_some() => {
+                self.in_chunks(b, combiner)
+            }
+            _ => self.one_by_one(b, combiner),
+        }
+    }
+
+    /// Makes the rows of one chunk after the other distinct, and writes them.
+    fn in_chunks(mut self, b: &mut Builder<'_>, combiner: Combiner) -> Step<Vec<ValueId>> {
+        let rows = b.tensor(self.updates[0])?.shape[0];
+        // Pairs of rows with all their elements are looked at where there is no matrix product to do it.
+        let by_product = combiner == Combiner::Set
+            || (combiner == Combiner::Binary(BinaryOp::Add)
+                && b.tensor(self.inputs[0])?.dtype.class() == DTypeClass::Float);
+        let chunk = if by_product {
+            CHUNK_ROWS
+        } else {
+            (1..=CHUNK_ROWS.ilog2())
+                .rev()
+                .map(|bits| 1i64 << bits)
+                .find(|c| c * c * self.run <= MAX_PAIR_STEPS)
+                .unwrap_or(1)
+        };
+        if rows.div_euclid(chunk) > MAX_CHUNKS {
+            return Err(refuse(
+                format!("a scatter of {rows} rows of {} elements that may be the same", self.run),
+                "set unique_indices if no index occurs twice, or scatter in parts",
+            ));
+        }
+        for from in (0..rows).step_by(chunk as usize) {
+            let count = chunk.min(rows - from);
+            let part = self.part(b, from, count)?;
+            self.inputs = part.distinct(b, combiner)?;
+        }
+        Ok(self.inputs)
+    }
+
+    /// Some of the rows.
+    fn part(&self, b: &mut Builder<'_>, from: i64, count: i64) -> Step<Write> {
+        let offsets = match &self.offsets {
+            Offsets::Known(all) => Offsets::Known(all[from as usize..(from + count) as usize].to_vec()),
+            Offsets::Computed(v) => Offsets::Computed(b.slice_dim(*v, 0, from, count)?),
+        };
+        let mut updates = Vec::with_capacity(self.updates.len());
+        for &u in &self.updates {
+            updates.push(b.slice_dim(u, 0, from, count)?);
+        }
+        Ok(Write {
+            inputs: self.inputs.clone(),
+            updates,
+            offsets,
+            run: self.run,
+            unique: count == 1,
+        })
+    }
+
+    /// Combines equal rows with one another, lets only one of each take effect, and writes.
+    fn distinct(self, b: &mut Builder<'_>, combiner: Combiner) -> Step<Vec<ValueId>> {
+        if self.unique {
+            return self.emit(b, combiner);
+        }
+        let rows = b.tensor(self.updates[0])?.shape[0];
+        let offsets = self.offsets.value(b)?;
+        let square = [rows, rows];
+        let column = b.broadcast_in_dim(offsets, &square, &[0, 1])?;
+        let flat = b.reshape(offsets, &[rows])?;
+        let row = b.broadcast_in_dim(flat, &square, &[1])?;
+        let equal = b.compare(ComparisonDirection::Eq, column, row)?;
+        // Of equal rows the last one counts.
+        let place = TensorType::new(DType::I32, &square);
+        let (this, other) = (b.iota(place.clone(), 0)?, b.iota(place, 1)?);
+        let later = b.compare(ComparisonDirection::Gt, other, this)?;
+        let repeated = b.binary(BinaryOp::And, equal, later)?;
+        let repeated = b.reduce(BinaryOp::Or, repeated, &[1])?;
+        let repeated = b.reshape(repeated, &[rows, 1])?;
+        let elements = b.tensor(self.inputs[0])?.element_count() as i64;
+        let outside = b.like_i(offsets, elements)?;
+        let offsets = b.select(repeated, outside, offsets)?;
+        let updates = match combiner {
+            Combiner::Binary(op) => vec![self.merged(b, op, equal)?],
+            _ => self.updates,
+        };
+        let write = Write {
+            inputs: self.inputs,
+            updates,
+            offsets: Offsets::Computed(offsets),
+            run: self.run,
+            unique: true,
+        };
+        write.emit(b, combiner)
+    }
+
+    /// For each row, the combination of the updates of all rows equal to it: sums of floats as a product with the
+    /// matrix of equality, others element by element.
+    fn merged(&self, b: &mut Builder<'_>, op: BinaryOp, equal: ValueId) -> Step {
+        let update = self.updates[0];
+        let ty = b.tensor(update)?.clone();
+        let rows = ty.shape[0];
+        if op == BinaryOp::Add && ty.dtype.class() == DTypeClass::Float {
+            let weights = b.convert(equal, ty.dtype)?;
+            let dims = DotDims {
+                lhs_contracting: [1].into_iter().collect(),
+                rhs_contracting: [0].into_iter().collect(),
+                ..DotDims::default()
+            };
+            let dot = OpKind::DotGeneral(DotGeneral {
+                dims,
+                precision: vec![Precision::Highest; 2],
+                algorithm: None,
+            });
+            return Ok(b.op_as_dtype(dot, &[weights, update], ty.dtype)?);
+        }
+        let cube = [rows, rows, self.run];
+        let equal = b.broadcast_in_dim(equal, &cube, &[0, 1])?;
+        let all = b.broadcast_in_dim(update, &cube, &[1, 2])?;
+        let nothing = neutral(op, &ty.with_shape(cube))
+            .ok_or_else(|| ferrite_ir::hlo::Violation::new("scatter", "the combiner has no neutral element"))?;
+        let nothing = b.constant(nothing);
+        let picked = b.select(equal, all, nothing)?;
+        Ok(b.reduce(op, picked, &[1])?)
     }
 
     /// One canonical scatter per input: with `add`, or replacing.
@@ -354,34 +487,6 @@ impl Write {
         write.store(b, None)
     }
 
-    /// Replaces each update by the combination of all updates of the same row.
-    fn merge_equal_rows(&self, b: &mut Builder<'_>, op: BinaryOp) -> Step<Write> {
-        let update = b.tensor(self.updates[0])?.clone();
-        let (rows, run) = (update.shape[0], self.run);
-        let offsets = self.offsets.value(b)?;
-        let column = b.broadcast_in_dim(offsets, &[rows, rows], &[0, 1])?;
-        let flat = b.reshape(offsets, &[rows])?;
-        let row = b.broadcast_in_dim(flat, &[rows, rows], &[1])?;
-        let equal = b.compare(ComparisonDirection::Eq, column, row)?;
-        let equal = b.broadcast_in_dim(equal, &[rows, rows, run], &[0, 1])?;
-        let all = b.broadcast_in_dim(self.updates[0], &[rows, rows, run], &[1, 2])?;
-        let Some(nothing) = neutral(op, &update.with_shape([rows, rows, run])) else {
-            return Err(refuse(
-                format!("a scatter combines `{}` with `{}`", update.dtype, op.mnemonic()),
-                "use unique_indices, or another combiner",
-            ));
-        };
-        let nothing = b.constant(nothing);
-        let picked = b.select(equal, all, nothing)?;
-        let merged = b.reduce(op, picked, &[1])?;
-        Ok(Write {
-            inputs: self.inputs.clone(),
-            updates: vec![merged],
-            offsets: self.offsets.clone(),
-            ..*self
-        })
-    }
-
     /// Combines and writes one row after the other.
     fn one_by_one(&self, b: &mut Builder<'_>, combiner: Combiner) -> Step<Vec<ValueId>> {
         let rows = b.tensor(self.updates[0])?.shape[0];
@@ -396,21 +501,8 @@ impl Write {
         }
         let mut inputs = self.inputs.clone();
         for i in 0..rows {
-            let offsets = match &self.offsets {
-                Offsets::Known(all) => Offsets::Known(vec![all[i as usize]]),
-                Offsets::Computed(v) => Offsets::Computed(b.slice_dim(*v, 0, i, 1)?),
-            };
-            let mut updates = Vec::with_capacity(self.updates.len());
-            for &u in &self.updates {
-                updates.push(b.slice_dim(u, 0, i, 1)?);
-            }
-            let one = Write {
-                inputs,
-                updates,
-                offsets,
-                run: self.run,
-                unique: true,
-            };
+            let mut one = self.part(b, i, 1)?;
+            one.inputs = inputs;
             inputs = one.combine(b, combiner)?;
         }
         Ok(inputs)
