@@ -12,7 +12,8 @@
 //! * `moves`: everything that only moves data;
 //! * `cumulative`: running reductions;
 //! * `wide`: conversions from and to 64 bits;
-//! * `cleanup`: removes stores that nothing reads.
+//! * `cleanup`: removes stores that nothing reads;
+//! * `fuse_instructions`: several steps in one instruction.
 //!
 //! Every value is written to HBM when it is computed *and* stays in the cache of tiles; a store whose buffer is never
 //! loaded is removed at the end. So residency on chip is the normal case, and memory the fallback that always works.
@@ -24,6 +25,7 @@ mod contraction;
 mod cumulative;
 mod elementwise;
 pub mod fuse;
+mod fuse_instructions;
 mod moves;
 pub mod view;
 mod wide;
@@ -146,6 +148,8 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
     lower.finish_outputs()?;
     let mut program = lower.program;
     cleanup::remove_dead_stores(&mut program);
+    fuse_instructions::fuse_instructions(&mut program, machine);
+    fuse_instructions::drop_empty(&mut program);
     tile::verify(&program)?;
     Ok(program)
 }
