@@ -72,40 +72,46 @@ impl Lower<'_> {
         let input = self.blocks(&source, rows).ok_or_else(bug)?;
         let output = self.blocks(&target, rows).ok_or_else(bug)?;
         let dtype = self.storage(source.storage).dtype;
-        if n > self.wide_columns(DType::F32) {
-            return self.refuse(op);
-        }
+        let chunk = self.wide_columns(DType::F32).min(n);
         for (r0, p) in self.tiles(rows) {
-            let e = Extent { p, n };
-            let fetched = self.fetch(&input, (r0, p), (0, n), dtype)?;
-            let x = if fetched.row {
-                super::block::repeat(&fetched.view, n)
-            } else {
-                fetched.view
-            };
-            let scanned = if dtype.is_float() {
-                self.scan(binary, &x, dtype, e)
-                    .map_or_else(|| self.refuse(op).map(|()| x.clone()), Ok)?
-            } else {
-                self.double(binary, &x, dtype, e)?
-            };
-            let init = self.splat_of(node.operands[1]);
-            let view = match init {
-                Some(value) => {
-                    let scanned = Arg::Tile(Val {
-                        view: scanned,
-                        row: n == 1,
-                    });
-                    let init = if dtype.is_float() {
-                        Arg::Number(value)
-                    } else {
-                        Arg::Integer(value as i64)
-                    };
-                    self.binary(binary, dtype, &scanned, &init, e)?.view
-                }
-                None => return self.refuse(op),
-            };
-            self.store(&output, (r0, p), (0, n), &view);
+            // The last column of the chunk before, once per row.
+            let mut carried: Option<Arg> = None;
+            for c0 in (0..n).step_by(chunk as usize) {
+                let e = Extent {
+                    p,
+                    n: chunk.min(n - c0),
+                };
+                let fetched = self.fetch(&input, (r0, p), (c0, e.n), dtype)?;
+                let x = if fetched.row {
+                    super::block::repeat(&fetched.view, e.n)
+                } else {
+                    fetched.view
+                };
+                let start = match carried.take() {
+                    Some(carried) => carried,
+                    None => match self.splat_of(node.operands[1]) {
+                        Some(value) if dtype.is_float() => Arg::Number(value),
+                        Some(value) => Arg::Integer(value as i64),
+                        None => return self.refuse(op),
+                    },
+                };
+                let scanned = if dtype.is_float() {
+                    match self.scan(binary, &x, dtype, e) {
+                        Some(view) => view,
+                        None => return self.refuse(op),
+                    }
+                } else {
+                    self.double(binary, &x, dtype, e)?
+                };
+                let scanned = Arg::Tile(Val {
+                    view: scanned,
+                    row: e.n == 1,
+                });
+                let view = self.binary(binary, dtype, &scanned, &start, e)?.view;
+                let last = part(&view, 0, p, e.n - 1, 1);
+                carried = Some(Arg::Tile(Val { view: last, row: true }));
+                self.store(&output, (r0, p), (c0, e.n), &view);
+            }
         }
         Ok(())
     }

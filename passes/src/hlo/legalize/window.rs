@@ -7,15 +7,16 @@
 //!   reduce_window, any other body or several inputs     slices of the padded inputs, combined by the body applied to
 //!                                                       whole tensors
 //!
-//! A cumulative reduction (a window as long as the dimension, padded on one side) is done by doubling: after step `k`
-//! every element holds `2^k` of its window.
+//! A cumulative reduction stays as it is where the device scans: `add`, `maximum`, `minimum` or `multiply`, along one
+//! dimension `d` of size `n` with `window_dimensions[d] = n`, padding `(n-1, 0)` (a prefix) or `(0, n-1)` (a suffix), and
+//! sizes, strides, dilations of 1 and padding 0 everywhere else. See [`cumulative`].
 //!
 //! Steps: windows are reduced one dimension at a time, the innermost first, so that the order of elements is kept;
 //! along a dimension by doubling (`log2` of the window) or, where windows move by more than one, by its slices.
 //!
 //! Needs: verified static `hlo`. Leaves: verified `hlo`; every `reduce_window` as said.
 
-use ferrite_ir::hlo::{BinaryOp, Builder, Dims, OpId, OpKind, Reduce, ReduceWindow, RegionId, ValueId};
+use ferrite_ir::hlo::{BinaryOp, Builder, Dims, Func, OpId, OpKind, Reduce, ReduceWindow, RegionId, ValueId};
 
 use super::body::{apply_body, reducer_region, single_reducer};
 use super::data::pad_or_slice;
@@ -25,7 +26,42 @@ use super::rewrite::{Rewrite, Step, operands};
 /// Window slices that are combined directly where windows move by more than one (our choice, bounds code size).
 const MAX_SLICES: i64 = 32;
 
-/// The dimension that a cumulative reduction runs along, and whether it does so from the last element to the first.
+/// A cumulative reduction that the device scans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cumulative {
+    /// What is accumulated: `Add`, `Maximum`, `Minimum` or `Multiply`.
+    pub op: BinaryOp,
+    /// The dimension scanned along.
+    pub dimension: usize,
+    /// From the last element to the first.
+    pub reverse: bool,
+}
+
+/// Recognises the cumulative form of `reduce_window`, which is left to the tile level.
+pub fn cumulative(func: &Func, op: OpId) -> Option<Cumulative> {
+    let o = func.op(op);
+    let OpKind::ReduceWindow(w) = &o.kind else { return None };
+    let binary = single_reducer(func, o.regions[0])?;
+    if o.operands.len() != 2
+        || !matches!(
+            binary,
+            BinaryOp::Add | BinaryOp::Maximum | BinaryOp::Minimum | BinaryOp::Multiply
+        )
+    {
+        return None;
+    }
+    let x = func.ty(o.operands[0]).tensor()?;
+    if x.dtype != func.ty(o.results[0]).tensor()?.dtype {
+        return None;
+    }
+    let (dimension, reverse) = scan_direction(w, &x.shape)?;
+    Some(Cumulative {
+        op: binary,
+        dimension,
+        reverse,
+    })
+}
+
 fn scan_direction(w: &ReduceWindow, shape: &[i64]) -> Option<(usize, bool)> {
     let ones = [&w.window_strides, &w.base_dilations, &w.window_dilations];
     if ones.iter().any(|v| v.iter().any(|&s| s != 1)) {
@@ -57,6 +93,9 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let out: Dims = b.func.tensor(b.func.op(op).results[0]).shape.clone();
     let dtypes: Vec<_> = b.func.op(op).results.iter().map(|&r| b.func.tensor(r).dtype).collect();
     let shape = b.tensor(o[0])?.shape.clone();
+    if cumulative(b.func, op).is_some() {
+        return Ok(None);
+    }
     let single = (count == 1).then(|| single_reducer(b.func, body)).flatten();
     let canonical = w.padding.iter().all(|&p| p == (0, 0)) && w.base_dilations.iter().all(|&d| d == 1);
     let global = canonical && (0..shape.len()).all(|d| w.window_dimensions[d] == 1 || out[d] == 1);
@@ -113,6 +152,16 @@ impl Windows<'_> {
     ) -> Step<Vec<ValueId>> {
         let w = self.w;
         let shape = b.tensor(inputs[0])?.shape.clone();
+        if let (Some(op), Some((d, reverse))) = (single, scan_direction(w, &shape)) {
+            let scans = matches!(
+                op,
+                BinaryOp::Add | BinaryOp::Maximum | BinaryOp::Minimum | BinaryOp::Multiply
+            );
+            if scans {
+                return self.emit(b, w.clone(), op, inputs, inits);
+            }
+            return self.scan(b, inputs, inits, d, reverse);
+        }
         if let Some((d, reverse)) = scan_direction(w, &shape) {
             return self.scan(b, inputs, inits, d, reverse);
         }
