@@ -9,6 +9,7 @@
 //! Later passes decide, in this order: which engine runs an operation ([`Op::engine`]), in which order (the list is
 //! reordered within its dependences), where tiles lie (`place`), which semaphores keep the order, and the encoding.
 
+mod print;
 mod verify;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use crate::inst::{ActFunc, AluOp, Inst, Role, Scalar, ScalarStep, Steps};
 pub use crate::isa::{ApDim, ApDims, DmaOp, IndirectKind, IoTensor, OutOfBounds, free_byte_range, free_elements};
 pub use crate::machine::{Engine, Space};
+pub use print::{document, print};
 pub use verify::verify;
 
 use smallvec::SmallVec;

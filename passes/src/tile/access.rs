@@ -178,16 +178,12 @@ pub(crate) enum Hazard {
 
 impl AccessMap {
     fn split(&mut self, at: i64) {
-        let before = self.segments.range(..=at).next_back().map(|(&k, s)| (k, s.clone()));
-        match before {
-            Some((start, _)) if start == at => {}
-            Some((_, segment)) => {
-                self.segments.insert(at, segment);
-            }
-            None => {
-                self.segments.insert(at, Segment::default());
-            }
-        }
+        let segment = match self.segments.range(..=at).next_back() {
+            Some((&start, _)) if start == at => return,
+            Some((_, segment)) => segment.clone(),
+            None => Segment::default(),
+        };
+        self.segments.insert(at, segment);
     }
 
     /// Feeds the next access. `depends` is called for each earlier node it must come after, possibly more than once.

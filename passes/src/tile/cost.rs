@@ -15,8 +15,12 @@ pub(crate) struct OpCost {
     pub latency: u64,
     /// Time the memory ports are busy.
     pub data: u64,
-    /// Time a transfer keeps the DMA engines busy, as a share of all of them.
+    /// Time a transfer keeps each DMA engine that it uses busy.
     pub dma: u64,
+    /// DMA engines it uses: the first ones, as many as it has descriptors.
+    pub dma_engines: u64,
+    /// Time the HBM needs for its bytes.
+    pub hbm: u64,
 }
 
 /// An operand as the machine model sees it.
@@ -44,7 +48,7 @@ pub(crate) fn inst_cost(
         occupancy: time.occupancy,
         latency: time.latency,
         data: time.data,
-        dma: 0,
+        ..OpCost::default()
     })
 }
 
@@ -75,7 +79,7 @@ pub(crate) fn op_cost(program: &Program, machine: &MachineModel, op: &Op) -> OpC
                 occupancy: multiply.occupancy.max(load.occupancy),
                 latency: multiply.latency,
                 data: multiply.data,
-                dma: 0,
+                ..OpCost::default()
             }
         }
         OpKind::Compute(inst) => {
@@ -86,23 +90,23 @@ pub(crate) fn op_cost(program: &Program, machine: &MachineModel, op: &Op) -> OpC
             inst_cost(program, machine, engine, inst).unwrap_or_default()
         }
         OpKind::Dma(pieces) => {
-            let (mut engine_time, mut longest, mut hbm_bytes) = (0u64, 0u64, 0u64);
+            let (mut busy, mut total, mut hbm_bytes) = (0u64, 0u64, 0u64);
             for piece in pieces {
                 let (count, each) = descriptors(machine, piece);
-                engine_time = engine_time.saturating_add(count.saturating_mul(each));
-                longest = longest.max(each);
+                busy = busy.saturating_add(count.saturating_mul(each));
+                total = total.saturating_add(count);
                 let bytes = piece.src.elements() * piece.src.dtype().bytes() as u64;
                 let sides = [&piece.src, &piece.dst];
                 hbm_bytes += bytes * sides.iter().filter(|m| matches!(m, Mem::Hbm(_))).count() as u64;
             }
-            let share = (engine_time / machine.dma.engines.max(1)).max(machine.hbm_ps(hbm_bytes));
-            dma_cost(machine, DgeMode::Static, share, share.max(longest))
+            dma_cost(machine, DgeMode::Static, busy, total, hbm_bytes)
         }
         OpKind::Indirect(i) => {
-            let count = u64::from(i.tile.partitions) * machine.descriptors_for(i.row_bytes);
-            let each = machine.descriptor_ps(i.row_bytes / machine.descriptors_for(i.row_bytes), TransferKind::Copy);
-            let share = count * each / machine.dma.engines.max(1);
-            let mut cost = dma_cost(machine, DgeMode::Software, share, share.max(each));
+            let split = machine.descriptors_for(i.row_bytes);
+            let count = u64::from(i.tile.partitions) * split;
+            let each = machine.descriptor_ps(i.row_bytes.div_ceil(split), TransferKind::Copy);
+            let bytes = u64::from(i.tile.partitions) * i.row_bytes;
+            let mut cost = dma_cost(machine, DgeMode::Software, count * each, count, bytes);
             let generate = machine.dma_generate_ps(DgeMode::Software);
             cost.occupancy += generate;
             cost.latency += generate;
@@ -111,12 +115,17 @@ pub(crate) fn op_cost(program: &Program, machine: &MachineModel, op: &Op) -> OpC
     }
 }
 
-fn dma_cost(machine: &MachineModel, mode: DgeMode, share: u64, transfer: u64) -> OpCost {
+/// `busy` is the time of all `descriptors` together on one engine.
+fn dma_cost(machine: &MachineModel, mode: DgeMode, busy: u64, descriptors: u64, hbm_bytes: u64) -> OpCost {
+    let engines = descriptors.clamp(1, machine.dma.engines.max(1));
+    let (dma, hbm) = ((busy / engines).max(1), machine.hbm_ps(hbm_bytes));
     OpCost {
         occupancy: machine.dma_trigger_ps(mode),
-        latency: machine.dma_start_ps() + transfer + machine.dma_done_ps(),
+        latency: machine.dma_start_ps() + dma.max(hbm) + machine.dma_done_ps(),
         data: 0,
-        dma: share,
+        dma,
+        dma_engines: engines,
+        hbm,
     }
 }
 

@@ -14,6 +14,7 @@ mod encode;
 mod encode_dma;
 mod graph;
 mod lives;
+mod passes;
 mod place;
 mod pressure;
 mod schedule;
@@ -28,6 +29,7 @@ pub use assign::assign_engines;
 pub use check_placement::check_placement;
 pub use check_sync::check_sync;
 pub use encode::encode;
+pub use passes::{AssignEngines, Schedule, Spill};
 pub use place::{PlaceError, Placement, place};
 pub use schedule::{ScheduleOptions, schedule};
 pub use spill::{Spilled, spill};
@@ -73,6 +75,8 @@ pub struct TileReport {
     pub rounds: usize,
     /// Bytes of scratch memory in HBM.
     pub scratch_bytes: u64,
+    /// What the scheduler expects the program to take, picoseconds; 0 without scheduling.
+    pub predicted_ps: u64,
 }
 
 /// Compiles a lowered program to instructions.
@@ -84,15 +88,22 @@ pub fn compile(program: tile::Program, machine: &MachineModel, options: &TileOpt
     Ok(compile_with_report(program, machine, options)?.0)
 }
 
-/// Shares of SBUF that successive rounds may fill: the first leaves room for fragmentation, the later ones more.
-const ROUNDS: [f64; 6] = [1.0, 0.9, 0.8, 0.65, 0.5, 0.3];
+/// Shares of SBUF that successive rounds may fill, and whether memory may be used again at once.
+const ROUNDS: [(f64, bool); 6] = [
+    (1.0, false),
+    (0.9, false),
+    (0.8, false),
+    (0.7, true),
+    (0.5, true),
+    (0.3, true),
+];
 
 /// [`compile`] with an account of what was done.
 ///
 /// # Errors
 /// As [`compile`].
 pub fn compile_with_report(
-    mut program: tile::Program,
+    program: tile::Program,
     machine: &MachineModel,
     options: &TileOptions,
 ) -> Result<(isa::Program, TileReport)> {
@@ -101,27 +112,16 @@ pub fn compile_with_report(
         tile::verify(&program)?;
     }
     let mut failure = None;
-    for share in ROUNDS {
+    let bytes = machine.sbuf.usable_bytes_per_partition as f64;
+    let lowered = program;
+    for (share, reuse_at_once) in ROUNDS {
         report.rounds += 1;
-        let bytes = machine.sbuf.usable_bytes_per_partition as f64;
-        // Without a bound a program in its own order may need all of it, and fits.
-        let limit = (bytes
-            * share
-            * if report.rounds == 1 {
-                1.0
-            } else {
-                options.schedule_options.sbuf_share
-            }) as u64;
-        match spill(&mut program, machine, limit) {
-            Ok(more) => {
-                report.spilled.stores += more.stores;
-                report.spilled.reloads += more.reloads;
-            }
+        // Each round starts from the program in its own order, which often needs less than the scheduled one.
+        let mut program = lowered.clone();
+        match spill(&mut program, machine, (bytes * share) as u64) {
+            Ok(spilled) => report.spilled = spilled,
             // An operation that does not fit a tighter limit ends the search, not the first.
-            Err(d) => match failure.take() {
-                Some(first) => return Err(first),
-                None => return Err(d),
-            },
+            Err(d) => return Err(failure.unwrap_or(d)),
         }
         assign_engines(&mut program, machine, options.balance_window)?;
         if options.schedule {
@@ -130,12 +130,12 @@ pub fn compile_with_report(
                 load_share: options.schedule_options.load_share * share,
                 ..options.schedule_options
             };
-            schedule(&mut program, machine, &tight);
+            report.predicted_ps = schedule(&mut program, machine, &tight);
         }
         if options.verify {
             tile::verify(&program)?;
         }
-        let placement = match place(&program, machine) {
+        let placement = match place(&program, machine, reuse_at_once || !options.schedule) {
             Ok(placement) => placement,
             Err(PlaceError::Other(d)) => return Err(*d),
             Err(PlaceError::Sbuf { op, tile }) => {

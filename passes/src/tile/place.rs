@@ -2,9 +2,9 @@
 //!
 //! In: a scheduled tile program whose tiles in use at once fit their memories. Out: a byte offset for each tile (all
 //! its partitions share it) and for each scratch buffer. Two tiles in use at the same time never share a byte:
-//! [`super::check_placement`] proves it. SBUF goes round in a ring, so that what was freed last is used again last and
-//! waits for reuse are old ones; tiles that live long are kept at the other end. What does not fit here is not spilled
-//! here: the caller spills and schedules again.
+//! [`super::check_placement`] proves it. In SBUF memory rests after use, so that a load that takes it need not wait for
+//! its last user; of rested memory the tightest block is taken, low for short lives and high for long ones. What does
+//! not fit here is not spilled here: the caller leaves more room and schedules again.
 
 use std::collections::BTreeMap;
 
@@ -45,41 +45,32 @@ impl From<Diagnostic> for PlaceError {
     }
 }
 
-/// How free blocks are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Policy {
-    /// Short lives in a ring from the bottom, long ones from the top.
-    RingAndTop,
-    /// All in a ring.
-    Ring,
-    /// Smallest block that fits, short lives from the bottom and long ones from the top.
-    BestFit,
-}
+/// Operations for which memory rests after use, while there is other memory.
+const REST: usize = 384;
 
-/// Places a scheduled program.
+/// Places a scheduled program. Memory rests as long as it can; with `reuse_at_once` it need not rest at all, which always
+/// places more but makes loads wait for the last user of what they overwrite.
 ///
 /// # Errors
 /// See [`PlaceError`].
-pub fn place(program: &Program, machine: &MachineModel) -> Result<Placement, PlaceError> {
+pub fn place(program: &Program, machine: &MachineModel, reuse_at_once: bool) -> Result<Placement, PlaceError> {
     let lives = lives(program);
     let mut placement = Placement {
         tiles: vec![0; program.tiles.len()],
         ..Placement::default()
     };
     place_psum(program, machine, &lives, &mut placement.tiles)?;
-    let mut failure = None;
-    for policy in [Policy::RingAndTop, Policy::Ring, Policy::BestFit] {
-        match place_sbuf(program, machine, &lives, policy, &mut placement.tiles) {
-            Ok(()) => {
-                failure = None;
-                break;
-            }
-            Err(e) => failure = Some(e),
+    let mut placed = Ok(());
+    for rest in [REST, REST / 4, REST / 16, 0] {
+        if rest == 0 && !reuse_at_once {
+            break;
+        }
+        placed = place_sbuf(program, machine, &lives, rest, &mut placement.tiles);
+        if placed.is_ok() {
+            break;
         }
     }
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    placed?;
     place_scratch(program, machine, &mut placement)?;
     Ok(placement)
 }
@@ -130,70 +121,130 @@ fn place_psum(
     Ok(())
 }
 
+/// Free memory of a partition, in fragments that remember when they were last used.
+struct FreeSbuf {
+    /// Start to end and the operation after which it was freed, plus 1.
+    fragments: BTreeMap<i64, (i64, usize)>,
+    /// Operations for which memory rests.
+    rest: usize,
+}
+
+impl FreeSbuf {
+    /// Takes `bytes` for a tile that begins at operation `now`.
+    fn take(&mut self, bytes: i64, now: usize, at_top: bool) -> Option<i64> {
+        let fragments: Vec<(i64, i64, usize)> = self.fragments.iter().map(|(&s, &(e, t))| (s, e, t)).collect();
+        let mut best: Option<((usize, i64, i64), i64)> = None;
+        let mut first = 0;
+        while first < fragments.len() {
+            let mut last = first;
+            while fragments.get(last + 1).is_some_and(|next| next.0 == fragments[last].1) {
+                last += 1;
+            }
+            let run = &fragments[first..=last];
+            let (low, high) = (run[0].0, run[run.len() - 1].1);
+            first = last + 1;
+            if high - low < bytes {
+                continue;
+            }
+            // At each border inside the run, and at its upper end.
+            for start in run.iter().map(|f| f.0).chain([high - bytes]) {
+                if start + bytes > high {
+                    continue;
+                }
+                let touched = run.iter().filter(|f| f.0 < start + bytes && start < f.1);
+                let used = touched.map(|f| f.2).max().unwrap_or(0);
+                let recent = if used + self.rest > now && used > 0 { used } else { 0 };
+                let inside = start != low && start + bytes != high;
+                let waste = (high - low - bytes) * if inside { 4 } else { 1 };
+                let score = (recent, waste, if at_top { -start } else { start });
+                if best.is_none_or(|b| score < b.0) {
+                    best = Some((score, start));
+                }
+            }
+        }
+        let start = best?.1;
+        let end = start + bytes;
+        // Cut the fragments around it.
+        for &(s, e, t) in fragments.iter().filter(|f| f.0 < end && start < f.1) {
+            self.fragments.remove(&s);
+            if s < start {
+                self.fragments.insert(s, (start, t));
+            }
+            if e > end {
+                self.fragments.insert(end, (e, t));
+            }
+        }
+        Some(start)
+    }
+
+    /// Gives memory back after operation `now`; what has rested joins its neighbours.
+    fn give(&mut self, start: i64, bytes: i64, now: usize) {
+        let rested = |t: usize| t + self.rest <= now;
+        let (mut start, mut end, mut time) = (start, start + bytes, now + 1);
+        if self.rest == 0 {
+            // Nothing rests: all neighbours join.
+            time = 0;
+        }
+        let join = |t: usize| self.rest == 0 || (rested(t) && rested(time));
+        if let Some((&s, &(e, t))) = self.fragments.range(..start).next_back()
+            && e == start
+            && join(t)
+        {
+            self.fragments.remove(&s);
+            start = s;
+        }
+        if let Some(&(e, t)) = self.fragments.get(&end)
+            && join(t)
+        {
+            self.fragments.remove(&end);
+            end = e;
+        }
+        self.fragments.insert(start, (end, time));
+    }
+
+    /// Joins neighbours that have rested.
+    fn join_rested(&mut self, now: usize) {
+        let mut joined: BTreeMap<i64, (i64, usize)> = BTreeMap::new();
+        let mut open: Option<(i64, i64, usize)> = None;
+        for (&s, &(e, t)) in &self.fragments {
+            let t = if t + self.rest <= now { 0 } else { t };
+            open = match open {
+                Some((s0, e0, 0)) if e0 == s && t == 0 => Some((s0, e, 0)),
+                Some((s0, e0, t0)) => {
+                    joined.insert(s0, (e0, t0));
+                    Some((s, e, t))
+                }
+                None => Some((s, e, t)),
+            };
+        }
+        if let Some((s, e, t)) = open {
+            joined.insert(s, (e, t));
+        }
+        self.fragments = joined;
+    }
+}
+
 /// Free blocks of an address range.
+#[derive(Default)]
 struct FreeList {
     /// Start to end.
     blocks: BTreeMap<i64, i64>,
-    cursor: i64,
 }
 
 impl FreeList {
-    fn new(bytes: i64) -> FreeList {
-        FreeList {
-            blocks: BTreeMap::from([(0, bytes)]),
-            cursor: 0,
-        }
-    }
-
-    fn take(&mut self, block: (i64, i64), start: i64, bytes: i64) -> i64 {
-        self.blocks.remove(&block.0);
-        if block.0 < start {
-            self.blocks.insert(block.0, start);
-        }
-        if start + bytes < block.1 {
-            self.blocks.insert(start + bytes, block.1);
-        }
-        start
-    }
-
-    /// Next fit from the cursor on.
-    fn ring(&mut self, bytes: i64) -> Option<i64> {
-        let cursor = self.cursor;
-        // The block around the cursor may fit behind it.
-        let around = self.blocks.range(..cursor).next_back().map(|(&s, &e)| (s, e));
-        if let Some((start, end)) = around
-            && end - cursor >= bytes
-        {
-            self.cursor = cursor + bytes;
-            return Some(self.take((start, end), cursor, bytes));
-        }
-        let behind = self.blocks.range(cursor..).map(|(&s, &e)| (s, e));
-        let before = self.blocks.range(..cursor).map(|(&s, &e)| (s, e));
-        let block = behind.chain(before).find(|(s, e)| e - s >= bytes)?;
-        self.cursor = block.0 + bytes;
-        Some(self.take(block, block.0, bytes))
-    }
-
-    /// End of the last block that fits.
-    fn top(&mut self, bytes: i64) -> Option<i64> {
-        let block = self
-            .blocks
-            .iter()
-            .rev()
-            .map(|(&s, &e)| (s, e))
-            .find(|(s, e)| e - s >= bytes)?;
-        Some(self.take(block, block.1 - bytes, bytes))
-    }
-
-    fn best(&mut self, bytes: i64, at_top: bool) -> Option<i64> {
+    /// The smallest block that fits.
+    fn take(&mut self, bytes: i64) -> Option<i64> {
         let fitting = self
             .blocks
             .iter()
             .map(|(&s, &e)| (s, e))
             .filter(|(s, e)| e - s >= bytes);
-        let block = fitting.min_by_key(|&(s, e)| (e - s, if at_top { -s } else { s }))?;
-        let start = if at_top { block.1 - bytes } else { block.0 };
-        Some(self.take(block, start, bytes))
+        let (start, end) = fitting.min_by_key(|&(s, e)| (e - s, s))?;
+        self.blocks.remove(&start);
+        if start + bytes < end {
+            self.blocks.insert(start + bytes, end);
+        }
+        Some(start)
     }
 
     fn give(&mut self, start: i64, bytes: i64) {
@@ -215,13 +266,19 @@ fn place_sbuf(
     program: &Program,
     machine: &MachineModel,
     lives: &[Option<Live>],
-    policy: Policy,
+    rest: usize,
     offsets: &mut [u32],
 ) -> Result<(), PlaceError> {
-    let mut free = FreeList::new(machine.sbuf.usable_bytes_per_partition as i64);
-    // A life of more than this many operations is long: it would break the ring for many rounds.
+    let mut free = FreeSbuf {
+        fragments: BTreeMap::from([(0, (machine.sbuf.usable_bytes_per_partition as i64, 0))]),
+        rest,
+    };
+    // A life of more than this many operations is long: it would cut free memory in two for long.
     let long = (program.ops.len() / 8).clamp(64, 4096);
     for (index, op) in program.ops.iter().enumerate() {
+        if index % 64 == 0 {
+            free.join_rested(index);
+        }
         let touched = tiles_of(op);
         for &id in &touched {
             let tile = program.tile(id);
@@ -231,11 +288,7 @@ fn place_sbuf(
             };
             let bytes = footprint(machine, tile);
             let is_long = (live.last - live.first) as usize > long;
-            let start = match policy {
-                Policy::RingAndTop if is_long => free.top(bytes),
-                Policy::RingAndTop | Policy::Ring => free.ring(bytes),
-                Policy::BestFit => free.best(bytes, is_long),
-            };
+            let start = free.take(bytes, index, is_long);
             let Some(start) = start else {
                 return Err(PlaceError::Sbuf { op: index, tile: id });
             };
@@ -244,7 +297,7 @@ fn place_sbuf(
         for &id in &touched {
             let tile = program.tile(id);
             if tile.space == Space::Sbuf && lives[id.index()].is_some_and(|l| l.last as usize == index) {
-                free.give(i64::from(offsets[id.index()]), footprint(machine, tile));
+                free.give(i64::from(offsets[id.index()]), footprint(machine, tile), index);
             }
         }
     }
@@ -340,10 +393,7 @@ fn scratch_offsets(
         }
     }
     by_first.sort_unstable();
-    let mut free = FreeList {
-        blocks: BTreeMap::new(),
-        cursor: 0,
-    };
+    let mut free = FreeList::default();
     let mut end = 0i64;
     let mut resting: std::collections::BinaryHeap<std::cmp::Reverse<(usize, usize)>> = Default::default();
     for (first, last, b) in by_first {
@@ -354,7 +404,7 @@ fn scratch_offsets(
             resting.pop();
             free.give(offsets[freed] as i64, size(freed));
         }
-        let start = free.best(size(b), false).unwrap_or_else(|| {
+        let start = free.take(size(b)).unwrap_or_else(|| {
             let start = end;
             end += size(b);
             start

@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use ferrite_ir::machine::{Engine, MachineModel, Space};
-use ferrite_ir::tile::{OpKind, Program, Touched};
+use ferrite_ir::tile::{Inst, OpKind, Program, Touched};
 
 use super::cost::{OpCost, op_cost};
 use super::graph::{Edge, Graph, is_load};
@@ -30,17 +30,20 @@ pub struct ScheduleOptions {
     pub load_lookahead: usize,
     /// Share of SBUF that operations running ahead may fill.
     pub sbuf_share: f64,
-    /// Share of SBUF that loads running ahead may fill.
+    /// Share of SBUF that loads running ahead by `load_lookahead` may fill; nearer ones more, up to `sbuf_share`.
     pub load_share: f64,
+    /// Operations that ScalarE may run ahead of one that needs another table set.
+    pub table_patience: usize,
 }
 
 impl Default for ScheduleOptions {
     fn default() -> Self {
         ScheduleOptions {
-            lookahead: 2048,
-            load_lookahead: 16384,
-            sbuf_share: 0.9,
-            load_share: 0.8,
+            lookahead: 512,
+            load_lookahead: 4096,
+            sbuf_share: 0.7,
+            load_share: 0.4,
+            table_patience: 256,
         }
     }
 }
@@ -49,6 +52,16 @@ impl Default for ScheduleOptions {
 const LANES: usize = 7;
 const LOADS: usize = 5;
 const STORES: usize = 6;
+
+/// Table sets told apart; set 0 is always resident.
+const TABLE_SETS: usize = 16;
+
+fn table_of(op: &ferrite_ir::tile::Op) -> usize {
+    match &op.kind {
+        OpKind::Compute(Inst::Activation { func, .. }) => usize::from(func.table_set()) % TABLE_SETS,
+        _ => 0,
+    }
+}
 
 fn lane_of(op: &ferrite_ir::tile::Op) -> usize {
     match &op.kind {
@@ -60,11 +73,12 @@ fn lane_of(op: &ferrite_ir::tile::Op) -> usize {
     }
 }
 
-/// Schedules the program. Deterministic; near linear in its size.
-pub fn schedule(program: &mut Program, machine: &MachineModel, options: &ScheduleOptions) {
-    let order = Scheduler::new(program, machine, options).run();
+/// Schedules the program. Deterministic; near linear in its size. Returns the time it should take, picoseconds.
+pub fn schedule(program: &mut Program, machine: &MachineModel, options: &ScheduleOptions) -> u64 {
+    let (order, end) = Scheduler::new(program, machine, options).run();
     let mut slots: Vec<Option<ferrite_ir::tile::Op>> = std::mem::take(&mut program.ops).into_iter().map(Some).collect();
     program.ops = order.iter().filter_map(|&i| slots[i as usize].take()).collect();
+    end
 }
 
 #[derive(Default)]
@@ -73,8 +87,10 @@ struct Lane {
     free: u64,
     /// Dependences met at a known time: (time, operation).
     pending: BinaryHeap<Reverse<(u64, u32)>>,
-    /// Can start now, oldest first.
-    ready: BinaryHeap<Reverse<u32>>,
+    /// Can start now, oldest first, by the table set of activation functions they need (0 for none).
+    ready: [BinaryHeap<Reverse<u32>>; TABLE_SETS],
+    /// Table set loaded.
+    table: usize,
     /// Would need memory that is not there.
     blocked: BinaryHeap<Reverse<u32>>,
     /// Too far ahead of the frontier.
@@ -87,6 +103,7 @@ struct Scheduler<'a> {
     graph: Graph,
     costs: Vec<OpCost>,
     lane: Vec<u8>,
+    table: Vec<u8>,
     touches_sbuf: Vec<bool>,
     touches_psum: Vec<bool>,
     /// Tiles by operation, compressed rows.
@@ -100,7 +117,11 @@ struct Scheduler<'a> {
     available: Vec<u64>,
     issued: Vec<bool>,
     frontier: usize,
-    dma_free: u64,
+    /// When each DMA engine, and HBM, is done with what it has.
+    dma_free: Vec<u64>,
+    hbm_free: u64,
+    /// When the last result is there.
+    end: u64,
     sbuf_shared: u64,
     psum_shared: u64,
     /// Tiles whose operations are all issued, by the time the last one ends.
@@ -125,12 +146,28 @@ struct Memory {
     load_limit: i64,
 }
 
+impl Lane {
+    /// The set whose oldest ready operation is to run next: a set that must be loaded only if its operation is older by
+    /// more than `patience` operations.
+    fn next_set(&self, patience: usize) -> Option<usize> {
+        let oldest = |set: usize| self.ready[set].peek().map(|&Reverse(op)| (op as usize, set));
+        let at_hand = oldest(0).into_iter().chain(oldest(self.table)).min();
+        let other = (0..TABLE_SETS).filter_map(oldest).min();
+        match (at_hand, other) {
+            (Some(a), Some(b)) if a.0 > b.0 + patience => Some(b.1),
+            (Some(a), _) => Some(a.1),
+            (None, other) => other.map(|b| b.1),
+        }
+    }
+}
+
 impl<'a> Scheduler<'a> {
     fn new(program: &Program, machine: &'a MachineModel, options: &'a ScheduleOptions) -> Scheduler<'a> {
         let n = program.ops.len();
         let graph = Graph::build(program);
         let costs = program.ops.iter().map(|op| op_cost(program, machine, op)).collect();
         let lane = program.ops.iter().map(|op| lane_of(op) as u8).collect();
+        let table = program.ops.iter().map(|op| table_of(op) as u8).collect();
         let mut touches_sbuf = vec![false; n];
         let mut touches_psum = vec![false; n];
         let mut tile_starts = vec![0u32];
@@ -193,6 +230,7 @@ impl<'a> Scheduler<'a> {
             graph,
             costs,
             lane,
+            table,
             touches_sbuf,
             touches_psum,
             tile_starts,
@@ -204,14 +242,16 @@ impl<'a> Scheduler<'a> {
             available: vec![0; n],
             issued: vec![false; n],
             frontier: 0,
-            dma_free: 0,
+            dma_free: vec![0; machine.dma.engines.max(1) as usize],
+            hbm_free: 0,
+            end: 0,
             sbuf_shared: 0,
             psum_shared: 0,
             releases: BinaryHeap::new(),
         }
     }
 
-    fn run(mut self) -> Vec<u32> {
+    fn run(mut self) -> (Vec<u32>, u64) {
         let n = self.issued.len();
         let mut order = Vec::with_capacity(n);
         for op in 0..n {
@@ -227,7 +267,10 @@ impl<'a> Scheduler<'a> {
                 continue;
             };
             self.release_until(start);
-            let oldest = self.lanes[lane].ready.pop().map(|Reverse(op)| op);
+            let set = self.lanes[lane].next_set(self.options.table_patience);
+            let oldest = set
+                .and_then(|set| self.lanes[lane].ready[set].pop())
+                .map(|Reverse(op)| op);
             let Some(op) = oldest.or_else(|| self.lanes[lane].pending.pop().map(|Reverse((_, op))| op)) else {
                 continue;
             };
@@ -240,7 +283,7 @@ impl<'a> Scheduler<'a> {
                 None => self.lanes[lane].blocked.push(Reverse(op)),
             }
         }
-        order
+        (order, self.end)
     }
 
     fn reach(&self, lane: usize) -> usize {
@@ -267,21 +310,24 @@ impl<'a> Scheduler<'a> {
     fn next_lane(&mut self) -> Option<(usize, u64)> {
         // Transfers are not queued deeper than hides their latency several times.
         let horizon = 4 * (self.machine.dma_start_ps() + self.machine.dma_done_ps());
+        let queued = self.dma_free.iter().copied().max().unwrap_or(0).max(self.hbm_free);
         let mut best: Option<(u64, u32, usize)> = None;
         for index in 0..LANES {
             let lane = &mut self.lanes[index];
             let mut free = lane.free;
             if index >= LOADS {
-                free = free.max(self.dma_free.saturating_sub(horizon));
+                free = free.max(queued.saturating_sub(horizon));
             }
             while let Some(&Reverse((time, op))) = lane.pending.peek() {
                 if time > free {
                     break;
                 }
                 lane.pending.pop();
-                lane.ready.push(Reverse(op));
+                lane.ready[self.table[op as usize] as usize].push(Reverse(op));
             }
-            let candidate = match (lane.ready.peek(), lane.pending.peek()) {
+            let set = lane.next_set(self.options.table_patience);
+            let ready = set.and_then(|set| lane.ready[set].peek());
+            let candidate = match (ready, lane.pending.peek()) {
                 (Some(&Reverse(op)), _) => (free, op, index),
                 (None, Some(&Reverse((time, op)))) => (time, op, index),
                 (None, None) => continue,
@@ -320,8 +366,12 @@ impl<'a> Scheduler<'a> {
         } else {
             for (m, &need) in need.iter().enumerate() {
                 let memory = &self.memory[m];
-                let load = usize::from(self.lane[op]) == LOADS;
-                let limit = if load { memory.load_limit } else { memory.limit };
+                let mut limit = memory.limit;
+                if usize::from(self.lane[op]) == LOADS {
+                    // The farther ahead, the less it may take from what is needed sooner.
+                    let ahead = (op - self.frontier).min(self.options.load_lookahead) as i64;
+                    limit -= (limit - memory.load_limit) * ahead / self.options.load_lookahead.max(1) as i64;
+                }
                 if need > 0 && memory.profile.max(self.frontier, until) + need > limit {
                     return None;
                 }
@@ -357,13 +407,24 @@ impl<'a> Scheduler<'a> {
             start = start.max(self.psum_shared);
             self.psum_shared = start + cost.data;
         }
+        let set = self.table[op] as usize;
+        if set != 0 && set != self.lanes[lane].table {
+            self.lanes[lane].table = set;
+            start += self.machine.table_load_ps(set as u64);
+        }
         let next = start + cost.occupancy;
         let mut end = start + cost.latency;
         if cost.dma > 0 {
-            let begin = (start + self.machine.dma_start_ps()).max(self.dma_free);
-            self.dma_free = begin + cost.dma;
-            end = end.max(self.dma_free + self.machine.dma_done_ps());
+            let begin = start + self.machine.dma_start_ps();
+            let engines = self.dma_free.iter_mut().take(cost.dma_engines as usize);
+            let last = engines.fold(0, |last, free| {
+                *free = begin.max(*free) + cost.dma;
+                last.max(*free)
+            });
+            self.hbm_free = self.hbm_free.max(begin) + cost.hbm;
+            end = end.max(last.max(self.hbm_free) + self.machine.dma_done_ps());
         }
+        self.end = self.end.max(end);
         self.lanes[lane].free = next;
         self.issued[op] = true;
         for t in self.tiles_of(op) {
@@ -419,8 +480,8 @@ impl<'a> Scheduler<'a> {
     /// Lets the oldest blocked operation of each lane try again.
     fn unblock(&mut self) {
         for lane in &mut self.lanes {
-            if let Some(op) = lane.blocked.pop() {
-                lane.ready.push(op);
+            if let Some(Reverse(op)) = lane.blocked.pop() {
+                lane.ready[self.table[op as usize] as usize].push(Reverse(op));
             }
         }
     }

@@ -12,12 +12,15 @@
 //! knows the last one to be complete. Counters would overflow in long programs: before that SyncE waits for everything,
 //! clears all semaphores and releases the other engines.
 
+use std::collections::VecDeque;
+
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::machine::{Engine, MachineModel, Space};
 use ferrite_ir::tile::{BufferKind, OpKind, Program, Role, TileId, Touched, View};
 use smallvec::SmallVec;
 
 use super::access::{Access, AccessMap};
+use super::cost::op_cost;
 use super::graph::{hbm_spaces, written_spaces};
 use super::place::Placement;
 
@@ -28,6 +31,9 @@ pub struct SyncOptions {
     pub transfers: usize,
     /// Largest value of a counter; `None` for what the machine's semaphores hold.
     pub counter_limit: Option<u32>,
+    /// Latencies of a transfer's worth of loads that may be queued: more keeps the DMA engines no busier, but keeps
+    /// urgent transfers waiting. 0 for no bound.
+    pub queued_latencies: u64,
 }
 
 impl Default for SyncOptions {
@@ -35,6 +41,7 @@ impl Default for SyncOptions {
         SyncOptions {
             transfers: 64,
             counter_limit: None,
+            queued_latencies: 4,
         }
     }
 }
@@ -182,6 +189,9 @@ struct Planner<'a> {
     signals: Vec<bool>,
     /// Operations that SyncE waits for at each reset.
     resets: Vec<(usize, Vec<u32>)>,
+    /// Loads that SyncE started and does not know to be complete, with the time each takes; their sum.
+    queued: VecDeque<(usize, u64)>,
+    queued_time: u64,
 }
 
 impl Planner<'_> {
@@ -252,6 +262,23 @@ impl Planner<'_> {
         slot
     }
 
+    /// Keeps SyncE from running ahead of the DMA engines by more than `bound` besides the transfer under way.
+    fn pace(&mut self, index: usize, time: u64, bound: u64, waits: &mut SmallVec<[u32; 2]>) {
+        while let Some(&(oldest, took)) = self.queued.front() {
+            if !self.knows(Engine::Sync, oldest) {
+                if self.queued_time - took <= bound {
+                    break;
+                }
+                self.learn(Engine::Sync, oldest);
+                waits.push(oldest as u32);
+            }
+            self.queued.pop_front();
+            self.queued_time -= took;
+        }
+        self.queued.push_back((index, time));
+        self.queued_time += time;
+    }
+
     /// SyncE waits for everything before operation `before`, and all counters start again.
     fn reset(&mut self, before: usize) {
         let mut deps: Vec<u32> = self.last.iter().flatten().map(|&n| n as u32).collect();
@@ -303,7 +330,12 @@ pub fn synchronise(
         waits: Vec::with_capacity(n),
         signals: vec![false; n],
         resets: Vec::new(),
+        queued: VecDeque::new(),
+        queued_time: 0,
     };
+    let bound = options
+        .queued_latencies
+        .saturating_mul(machine.dma_start_ps() + machine.dma_done_ps());
     let mut memory = Memory::new(program, placement);
     let mut deps: Vec<u32> = Vec::new();
     for (index, op) in program.ops.iter().enumerate() {
@@ -344,6 +376,11 @@ pub fn synchronise(
         });
         waits[1] = planner.wait_for(engine, transfer, &mut deps);
         if transfer {
+            if engine == Engine::Sync && bound > 0 {
+                let cost = op_cost(program, machine, op);
+                let time = cost.dma.max(cost.hbm);
+                planner.pace(index, time, bound, &mut waits[1]);
+            }
             let slot = planner.take_slot(engine, &mut waits[1]);
             let generation = planner.slots[slot].0 + 1;
             planner.slots[slot] = (generation, index);

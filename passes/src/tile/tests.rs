@@ -50,10 +50,10 @@ fn a_matmul_chain_compiles_and_prefetches() {
     check_sync(&compiled, &machine).unwrap();
     assert_eq!(count(&compiled, |op| matches!(op, isa::Op::MultiplyMoving { .. })), 48);
     assert_eq!(compiled.transfers.len(), 96 + 12);
-    // Loads depend on nothing: the first ones are started without a wait.
+    // Loads depend on nothing: the first ones are started without a wait, the others as the DMA engines keep up.
     let sync = compiled.stream(Engine::Sync);
     let first_wait = sync.iter().position(|i| i.wait.is_some()).unwrap_or(sync.len());
-    assert!(first_wait >= 32, "{first_wait}");
+    assert!(first_wait >= 16, "{first_wait}");
 }
 
 #[test]
