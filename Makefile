@@ -35,7 +35,6 @@ demo: rust ## Compiles tiny ViT, runs it in the cycle-level simulator, checks th
 	mkdir -p demo-out
 	target/release/neuronx-cc compile $(DEMO)/model.stablehlo.mlir --framework XLA --target inf2 \
 	  --output demo-out/vit_tiny.neff --logfile demo-out/log-neuron-cc.txt
-	target/release/ferrite inspect demo-out/vit_tiny.neff
 	target/release/ferrite validate --case $(DEMO) --target inf2 --profile demo-out
 	@test -s demo-out/trace.json && test -s demo-out/timeline.png
 	@echo "open demo-out/trace.json in https://ui.perfetto.dev, or look at demo-out/timeline.png"
