@@ -111,6 +111,7 @@ fn record() -> Result<Vec<String>, String> {
     let text = markdown(&table);
     print!("{text}");
     let json = serde_json::to_string_pretty(&table).map_err(|e| e.to_string())? + "\n";
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     for (extension, content) in [("md", text), ("json", json)] {
         let path = folder.join(format!("{}.{extension}", table.target));
         std::fs::write(&path, content).map_err(|e| format!("{}: {e}", path.display()))?;

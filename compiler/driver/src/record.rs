@@ -66,7 +66,7 @@ impl Program<'_> {
     pub fn text(self) -> String {
         match self {
             Program::Hlo(module) => hlo::print::print(module),
-            Program::Tile(program) => tile_text(program),
+            Program::Tile(program) => tile::print(program),
             Program::Isa(program) => isa::text::print(
                 program,
                 isa::text::PrintOptions {
@@ -155,34 +155,6 @@ impl Recorder {
             }
         }
     }
-}
-
-/// A tile program as a list of its operations in order; not MLIR yet.
-fn tile_text(program: &tile::Program) -> String {
-    let mut text = String::new();
-    for (index, tile) in program.tiles.iter().enumerate() {
-        let (name, space) = (tile.name, tile.space);
-        text.push_str(&format!(
-            "// %{index} = {name}: {space} {} partitions x {} bytes\n",
-            tile.partitions, tile.bytes
-        ));
-    }
-    for (index, buffer) in program.buffers.iter().enumerate() {
-        text.push_str(&format!(
-            "// buffer {index} = {}: {} bytes\n",
-            buffer.name, buffer.bytes
-        ));
-    }
-    for op in &program.ops {
-        let engine = op.engine.map_or("", |e| e.name());
-        text.push_str(&format!(
-            "{} {engine} {:?} // {}\n",
-            op.name(),
-            op.kind,
-            program.locs.describe(op.loc)
-        ));
-    }
-    text
 }
 
 /// The user's program verified before; what a pass broke is our defect.
