@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{BinaryOp, Convolution, Func, OpId, OpKind, ValueId};
+use ferrite_ir::hlo::{BinaryOp, Convolution, Func, OpId, OpKind, UnaryOp, ValueId};
 
 /// What an element of a cluster's value stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +124,10 @@ impl<'a> Graph<'a> {
             let narrowing = matches!(op.kind, OpKind::Convert)
                 && func.tensor(op.operands[0]).dtype == DType::F32
                 && result.is_some_and(|r| matches!(func.tensor(r).dtype, DType::BF16 | DType::F16 | DType::TF32));
-            lazy[id.index()] = is_view(&op.kind) || (narrowing && through) || takes_low_words(func, id);
+            lazy[id.index()] = is_view(&op.kind)
+                || (narrowing && through)
+                || takes_low_words(func, id)
+                || takes_part(func, id).is_some();
             let contraction = matches!(op.kind, OpKind::DotGeneral(_) | OpKind::Convolution(_));
             for &v in &op.operands {
                 used[v.index()] = true;
@@ -183,6 +186,20 @@ pub fn takes_low_words(func: &Func, id: OpId) -> bool {
     matches!(op.kind, OpKind::Convert)
         && matches!(func.tensor(op.operands[0]).dtype, DType::I64 | DType::U64)
         && matches!(func.tensor(func.result(id)).dtype, DType::I32 | DType::U32)
+}
+
+/// Whether the operation takes a part of a complex number: a view of every other word.
+pub fn takes_part(func: &Func, id: OpId) -> Option<i64> {
+    let op = func.op(id);
+    let complex = op
+        .operands
+        .first()
+        .is_some_and(|&v| func.ty(v).tensor().is_some_and(|t| t.dtype == DType::C64));
+    match op.kind {
+        OpKind::Unary(UnaryOp::Real) if complex => Some(0),
+        OpKind::Unary(UnaryOp::Imag) if complex => Some(1),
+        _ => None,
+    }
 }
 
 /// Whether the operation converts between 64 bits and 32, which memory has and the engines do not.

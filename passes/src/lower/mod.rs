@@ -338,6 +338,11 @@ impl<'a> Lower<'a> {
                 let wide = self.view_of(op.operands[0])?;
                 self.words(&wide, device_dtype(ty.dtype), 0)
             }
+            OpKind::Unary(_) if self.graph.is_lazy(def) => {
+                let pairs = self.view_of(op.operands[0])?;
+                let part = fuse::takes_part(self.func, def).unwrap_or_default();
+                self.words(&pairs, DType::F32, part)
+            }
             OpKind::Convert if self.graph.is_lazy(def) => self.view_of(op.operands[0])?,
             OpKind::Reshape => {
                 let source = self.view_of(op.operands[0])?;

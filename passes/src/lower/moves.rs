@@ -48,6 +48,20 @@ impl Lower<'_> {
         self.loc = self.op_loc(op);
         let node = self.func.op(op).clone();
         match &node.kind {
+            OpKind::Complex if self.func.tensor(self.func.result(op)).dtype == DType::C64 => {
+                // Pairs in memory: each part fills every other word.
+                let result = self.func.result(op);
+                let ty = self.func.tensor(result).clone();
+                let storage = self.scratch("pairs", DType::C64, ty.element_count() as i64);
+                let target = StridedView::contiguous(storage, &ty.shape);
+                for (part, &operand) in (0i64..).zip(&node.operands) {
+                    let source = self.view_of(operand)?;
+                    let words = self.words(&target, DType::F32, part);
+                    self.copy(&source, &words)?;
+                }
+                self.views[result.index()] = Some(target);
+                Ok(())
+            }
             OpKind::Convert => self.change_width(op),
             OpKind::OptimizationBarrier => {
                 // Order is program order here: every value passes through.
