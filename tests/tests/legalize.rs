@@ -280,6 +280,20 @@ fn slices_at_constant_places_move_nothing_dynamically() {
 }
 
 #[test]
+fn every_second_column_is_a_slice() {
+    let text = func(
+        "(%x: tensor<3x8x2xf32>) -> tensor<3x2x4xf32>",
+        "%i = stablehlo.constant dense<[[1], [3], [5], [7]]> : tensor<4x1xi32>\n\
+         %0 = \"stablehlo.gather\"(%x, %i) <{dimension_numbers = #stablehlo.gather<offset_dims = [0, 1], \
+         collapsed_slice_dims = [1], start_index_map = [1], index_vector_dim = 1>, indices_are_sorted = true, \
+         slice_sizes = array<i64: 3, 1, 2>}> : (tensor<3x8x2xf32>, tensor<4x1xi32>) -> tensor<3x2x4xf32>\n\
+         return %0 : tensor<3x2x4xf32>",
+    );
+    let ops = legalized(&text);
+    assert_eq!((count(&ops, "gather"), count(&ops, "slice")), (0, 1));
+}
+
+#[test]
 fn updates_of_slices_are_unique_rows() {
     let text = func(
         "(%x: tensor<2x6x4xf32>, %u: tensor<2x3x4xf32>, %i: tensor<i32>) -> tensor<2x6x4xf32>",

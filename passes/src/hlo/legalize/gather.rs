@@ -9,7 +9,7 @@
 //!                                                       %r = reshape and transpose of %g
 //!
 //! The row length is the longest contiguous run of a window; offsets are in elements and always inside. Windows that
-//! begin at known places become `slice`. Where rows of the tensor as it lies would be far more numerous than those of
+//! begin at one or at equally spaced known places become `slice`. Where rows of the tensor as it lies would be far more numerous than those of
 //! its transpose, it is transposed first.
 //!
 //! Needs: verified static `hlo` with 32-bit integers. Leaves: verified `hlo` whose only gathers are canonical.
@@ -110,6 +110,9 @@ impl Read<'_> {
         if let Some(slice) = self.as_slice(b)? {
             return Ok(b.reshape(slice, &shape)?);
         }
+        if let Some(strided) = self.as_strided_slice(b)? {
+            return Ok(b.reshape(strided, &shape)?);
+        }
         let rows = Rows::new(&ty.shape, &self.window);
         let batches: i64 = self.batch.iter().product();
         let (order, turned) = full_dims_last(&ty.shape, &self.window);
@@ -127,6 +130,50 @@ impl Read<'_> {
             return Ok(b.transpose(values, &back)?);
         }
         fetch(b, self.x, &rows, &self.batch, &self.starts, self.batching)
+    }
+
+    /// Windows of one index along one dimension at known, equally spaced places (`x[:, ::2]`) are a strided slice, as
+    /// `[batch, window...]`.
+    fn as_strided_slice(&self, b: &mut Builder<'_>) -> Step<Option<ValueId>> {
+        if !self.batching.is_empty() {
+            return Ok(None);
+        }
+        let shape = b.tensor(self.x)?.shape.clone();
+        let mut from: Dims = shape.iter().map(|_| 0).collect();
+        let mut to: Dims = self.window.clone();
+        let mut strides: Dims = shape.iter().map(|_| 1).collect();
+        let mut walked = None;
+        for (d, start) in &self.starts {
+            let bound = shape[*d] - self.window[*d];
+            let Start::Known(all) = start else {
+                if bound == 0 {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let all: Vec<i64> = all.iter().map(|s| (*s).clamp(0, bound)).collect();
+            let same = all.windows(2).all(|w| w[0] == w[1]);
+            if same {
+                (from[*d], to[*d]) = (all[0], all[0] + self.window[*d]);
+                continue;
+            }
+            let Some((first, step)) = progression(&all) else {
+                return Ok(None);
+            };
+            if walked.is_some() || self.window[*d] != 1 {
+                return Ok(None);
+            }
+            walked = Some(*d);
+            (from[*d], strides[*d]) = (first, step);
+            to[*d] = first + (all.len() as i64 - 1) * step + 1;
+        }
+        let Some(d) = walked else { return Ok(None) };
+        let part = b.slice(self.x, &from, &to, &strides)?;
+        let order: Vec<i64> = [d as i64]
+            .into_iter()
+            .chain((0..shape.len() as i64).filter(|&x| x != d as i64))
+            .collect();
+        Ok(Some(b.transpose(part, &order)?))
     }
 
     /// One window at a known place is a slice.
@@ -151,6 +198,12 @@ impl Read<'_> {
         let strides: Dims = to.iter().map(|_| 1).collect();
         Ok(Some(b.slice(self.x, &from, &to, &strides)?))
     }
+}
+
+/// First value and positive step of equally spaced numbers.
+fn progression(all: &[i64]) -> Option<(i64, i64)> {
+    let step = all.get(1)? - all[0];
+    (step > 0 && all.windows(2).all(|w| w[1] - w[0] == step)).then_some((all[0], step))
 }
 
 fn fetch(
