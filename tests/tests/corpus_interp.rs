@@ -22,14 +22,14 @@ const EXCEPTIONS: [(&str, &str); 1] = [(
     "the expected results flush denormals to zero, as XLA:CPU does; the interpreter keeps them, as IEEE 754 does",
 )];
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
 /// The full corpus, if it is there.
-fn full_corpus() -> Option<PathBuf> {
+pub(crate) fn full_corpus() -> Option<PathBuf> {
     let named = std::env::var_os("FERRITE_CORPUS").map(PathBuf::from);
     named
         .or_else(|| Some(repository().parent()?.join("shared/corpus")))

@@ -1,4 +1,5 @@
 //! Workspace-level tests, one executable.
 
+mod corpus_device;
 mod corpus_interp;
 mod legalize;
