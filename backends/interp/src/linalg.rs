@@ -75,7 +75,7 @@ pub(crate) fn triangular_solve(attrs: &TriangularSolve, a: &Tensor, b: &Tensor) 
     let transposed = attrs.transpose_a != TransposeA::NoTranspose;
     let adjoint = attrs.transpose_a == TransposeA::Adjoint;
     // x op(a) = b is op(a)^T x^T = b^T.
-    let flipped = transposed != !attrs.left_side;
+    let flipped = transposed == attrs.left_side;
     let lower = attrs.lower != flipped;
     for (a, x) in matrices
         .chunks_exact((n * n).max(1))
