@@ -56,7 +56,8 @@ impl WindowDim {
 
     /// The input index under window position `k` of placement `o`; `None` in padding and holes.
     pub(crate) fn source(&self, o: i64, k: i64) -> Option<usize> {
-        let position = o * self.stride + k * self.window_dilation - self.low;
+        // Sums of numbers that fit one by one; far outside, saturation is as good as the value.
+        let position = (o * self.stride + k * self.window_dilation).saturating_sub(self.low);
         let inside = position >= 0 && position % self.base_dilation == 0;
         let index = position / self.base_dilation;
         (inside && index < self.input).then_some(index as usize)

@@ -180,6 +180,9 @@ impl<'m> Interpreter<'m> {
             device,
         };
         for (i, (&v, value)) in func.args().iter().zip(&args).enumerate() {
+            if let Value::Tensor(t) = value {
+                check_size(t.ty())?;
+            }
             if !value.has_type(func.ty(v)) {
                 let message = format!(
                     "argument {i} of `{}` is {}, not {}",

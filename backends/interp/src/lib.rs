@@ -52,9 +52,14 @@ pub(crate) fn unsupported(message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(Code::Unsupported, message)
 }
 
-/// Refuses tensors that no machine this runs on could hold.
+/// Refuses tensors that no machine this runs on could hold; empty ones are judged by their other dimensions, so that
+/// no product of sizes overflows later.
 pub(crate) fn check_size(ty: &TensorType) -> Result<()> {
-    if ty.byte_size() <= MAX_TENSOR {
+    let elements = ty
+        .shape
+        .iter()
+        .fold(1usize, |n, &d| n.saturating_mul(d.max(1) as usize));
+    if elements.saturating_mul(ty.dtype.bytes()) <= MAX_TENSOR {
         return Ok(());
     }
     Err(unsupported(format!(

@@ -280,12 +280,9 @@ pub(crate) fn pad(x: &Tensor, value: &Tensor, pad: &Pad) -> Result<Tensor> {
         };
         let size = spread.saturating_add(low).saturating_add(high).max(0);
         // Elements k with 0 <= low + k * step < size.
-        let first = if low < 0 { (-low + step - 1) / step } else { 0 };
-        let past = if size > low {
-            ((size - low) + step - 1) / step
-        } else {
-            0
-        };
+        let ceil = |a: i64| a / step + i64::from(a % step != 0);
+        let first = if low < 0 { ceil(low.saturating_neg()) } else { 0 };
+        let past = if size > low { ceil(size.saturating_sub(low)) } else { 0 };
         let past = past.clamp(0, n);
         let count = (past - first).max(0);
         out_shape.push(size);
@@ -294,7 +291,7 @@ pub(crate) fn pad(x: &Tensor, value: &Tensor, pad: &Pad) -> Result<Tensor> {
         }
         source.shape.push(count as usize);
         source.strides.push(source_strides[d]);
-        positions.push((low + first * step, step));
+        positions.push((if count > 0 { low + first * step } else { 0 }, step));
     }
     let ty = x.ty().with_shape(out_shape.iter().copied());
     crate::check_size(&ty)?;

@@ -166,3 +166,86 @@ fn wrong_inputs_and_unknown_calls_are_refused() {
     assert!(interpret(&module, &[vector(&[1.0, 2.0])]).is_err());
     assert!(interpret(&module, &[vector(&[1.0])]).is_ok());
 }
+
+/// What bodies compute with, number by number, and what whole tensors are computed with are one arithmetic.
+#[test]
+fn scalar_and_tensor_arithmetic_agree() {
+    use crate::body::{from_numbers, numbers};
+    use crate::{elementwise, number};
+    let values = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.3,
+        -2.5,
+        7.0,
+        40.0,
+        1e-3,
+        f64::INFINITY,
+        f64::NAN,
+    ];
+    let pairs: Vec<(f64, f64)> = values
+        .iter()
+        .flat_map(|&a| values.iter().map(move |&b| (a, b)))
+        .collect();
+    let shape = [pairs.len() as i64];
+    for dtype in DType::ALL {
+        let ty = TensorType::new(dtype, &shape);
+        let column = |f: fn(&(f64, f64)) -> f64| Tensor::from_f64s(ty.clone(), pairs.iter().map(f).collect());
+        let (a, b) = (column(|p| p.0), column(|p| p.1));
+        let same = |name: &str, whole: Tensor, parts: Option<Vec<number::Num>>| {
+            let Some(parts) = parts else {
+                panic!("{name} of {dtype} is defined for tensors only")
+            };
+            let parts = from_numbers(whole.ty().clone(), &parts);
+            for (i, (x, y)) in whole.to_parts().iter().zip(parts.to_parts()).enumerate() {
+                let equal = |x: f64, y: f64| x == y || (x.is_nan() && y.is_nan());
+                assert!(
+                    equal(x.0, y.0) && equal(x.1, y.1),
+                    "{name} of {dtype} {:?}: {x:?} and {y:?}",
+                    pairs[i]
+                );
+            }
+        };
+        for &op in UnaryOp::ALL {
+            if let Ok(whole) = elementwise::unary(op, &a) {
+                same(
+                    op.mnemonic(),
+                    whole,
+                    numbers(&a).iter().map(|&x| number::unary(op, dtype, x)).collect(),
+                );
+            }
+        }
+        for &op in BinaryOp::ALL {
+            if let Ok(whole) = elementwise::binary(op, &a, &b) {
+                let parts = numbers(&a)
+                    .into_iter()
+                    .zip(numbers(&b))
+                    .map(|(x, y)| number::binary(op, dtype, x, y));
+                same(op.mnemonic(), whole, parts.collect());
+            }
+        }
+        for to in DType::ALL {
+            let whole = elementwise::convert(&a, to);
+            same(
+                "convert",
+                whole,
+                numbers(&a).iter().map(|&x| Some(x.convert(dtype, to))).collect(),
+            );
+        }
+    }
+}
+
+/// Programs with sizes nobody can hold are refused, also where a dimension is empty.
+#[test]
+fn sizes_beyond_memory_are_refused() {
+    for shape in [&[1 << 30, 1 << 30][..], &[0, 1 << 40, 1 << 40]] {
+        let mut f = Func::new("main");
+        let body = f.body();
+        let iota = OpKind::Iota(Iota { iota_dimension: 0 });
+        let x = op(&mut f, body, iota, &[], f32s(shape), &[]);
+        f.region_mut(body).results = vec![x];
+        assert!(interpret(&module(vec![f]), &[]).is_err());
+    }
+}
