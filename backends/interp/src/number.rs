@@ -271,6 +271,7 @@ pub(crate) fn unary(op: UnaryOp, dtype: DType, x: Num) -> Option<Num> {
             Some(test) => Num::I(i64::from(test(v))),
             None => Num::F(round_to(dtype, unary_float(op)?(v))),
         },
+        Num::I(_) if op == UnaryOp::IsFinite => Num::I(1),
         Num::I(v) => Num::I(wrap(dtype, unary_int(op)?(dtype, v))),
         Num::C(z) => match op {
             UnaryOp::Abs => Num::F(round_to(dtype, z.norm())),
