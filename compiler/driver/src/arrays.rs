@@ -92,6 +92,15 @@ fn read_archive<R: Read + Seek>(reader: R) -> Result<BTreeMap<String, Array>, St
     Ok(out)
 }
 
+/// Reads the array of a `.npy` file.
+///
+/// # Errors
+/// If the file cannot be read or holds anything but a plain array.
+pub fn read_npy_file(path: &Path) -> Result<Array> {
+    let file = File::open(path).map_err(|e| files::failure(path, &e))?;
+    read_npy(&mut BufReader::new(file)).map_err(|e| Diagnostic::error(Code::Io, format!("`{}`: {e}", path.display())))
+}
+
 /// Reads one `.npy` file.
 fn read_npy(reader: &mut impl Read) -> Result<Array, String> {
     let header = npyz::NpyHeader::from_reader(&mut *reader).map_err(|e| e.to_string())?;

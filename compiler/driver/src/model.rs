@@ -9,19 +9,28 @@ use ferrite_ir::hlo::{Module, OpKind, Type};
 use ferrite_ir::literal::Literal;
 use serde::Deserialize;
 
-use crate::files;
+use crate::{arrays, files, run};
 
-/// Reads a model. The kind of a file is recognised from its content, never from its name. A folder holds `graph.hlo`
-/// and `metadata.json`, which may name weights that become constants.
+/// Reads a model file; its kind is recognised from its content, never from its name. Of a folder, see [`open`].
 ///
 /// # Errors
-/// All errors of the file, with the offending lines.
+/// All errors of the file.
 pub fn read(path: &Path) -> Result<Module, Vec<Diagnostic>> {
+    open(path).map(|(module, _)| module)
+}
+
+/// Reads a model file, or a folder with `graph.hlo` and `metadata.json`, whose weights become constants. Besides the
+/// module returns the NEFF names of its inputs, where they are not their numbers: inputs that stay beside frozen ones
+/// keep their old numbers (our assumption: the client's own description of the model was made before).
+///
+/// # Errors
+/// All errors of the file; weights that are missing or do not fit.
+pub fn open(path: &Path) -> Result<(Module, Vec<String>), Vec<Diagnostic>> {
     if path.is_dir() {
-        return read_folder(path);
+        return open_folder(path);
     }
     let bytes = files::read(path).map_err(|e| vec![e])?;
-    Frontend::read(&bytes, &path.to_string_lossy())
+    Ok((Frontend::read(&bytes, &path.to_string_lossy())?, Vec::new()))
 }
 
 /// Diagnostics as text for people, with the offending lines of the model where it is a text.
@@ -50,28 +59,41 @@ struct Metadata {
     weights: BTreeMap<String, String>,
 }
 
-fn read_folder(folder: &Path) -> Result<Module, Vec<Diagnostic>> {
+fn open_folder(folder: &Path) -> Result<(Module, Vec<String>), Vec<Diagnostic>> {
     let one = |e: Diagnostic| vec![e];
     let graph = folder.join("graph.hlo");
     let bytes = files::read(&graph).map_err(one)?;
-    let module = Frontend::read(&bytes, &graph.to_string_lossy())?;
+    let mut module = Frontend::read(&bytes, &graph.to_string_lossy())?;
     let path = folder.join("metadata.json");
     if !path.exists() {
-        return Ok(module);
+        return Ok((module, Vec::new()));
     }
     let text = files::read(&path).map_err(one)?;
     let metadata: Metadata = serde_json::from_slice(&text)
         .map_err(|e| vec![Diagnostic::error(Code::Parse, format!("`{}`: {e}", path.display()))])?;
     if metadata.weights.is_empty() {
-        return Ok(module);
+        return Ok((module, Vec::new()));
     }
-    // Freezing renumbers the remaining inputs, which the client's own description of the model must survive; until a
-    // real folder is at hand to check against, refusing is the honest answer.
-    Err(vec![
-        Diagnostic::error(Code::Unsupported, "weights inlined into the NEFF are not supported yet")
-            .label(format!("`{}` names {} of them", path.display(), metadata.weights.len()))
-            .help("trace the model with `inline_weights_to_neff=False`"),
-    ])
+    let types = run::module_inputs(&module).map_err(one)?;
+    let mut values = Vec::new();
+    for (key, file) in &metadata.weights {
+        let number = key.parse::<usize>().ok();
+        let Some((number, ty)) = number.and_then(|n| types.get(n).map(|ty| (n, ty))) else {
+            let text = format!("`{}`: weight `{key}` is no parameter number", path.display());
+            return Err(vec![
+                Diagnostic::error(Code::Unsupported, text)
+                    .label(format!(
+                        "the model has parameters 0 to {}",
+                        types.len().saturating_sub(1)
+                    ))
+                    .help("write the parameter's number as the key"),
+            ]);
+        };
+        let array = arrays::read_npy_file(&folder.join(file)).map_err(one)?;
+        values.push((number, array.into_tensor(key, ty.dtype).map_err(one)?.to_literal()));
+    }
+    let names = freeze(&mut module, values).map_err(one)?;
+    Ok((module, names))
 }
 
 /// Turns parameters of the entry function into constants. `values` maps parameter numbers to contents; the remaining
@@ -165,6 +187,30 @@ mod tests {
         let wrong = Literal::from_f32(&[4], &[0.0; 4]).unwrap();
         assert!(freeze(&mut module(), vec![(0, wrong.clone())]).is_err());
         assert!(freeze(&mut module(), vec![(2, wrong)]).is_err());
+    }
+
+    #[test]
+    fn weights_of_a_folder_become_constants() {
+        let folder = tempfile::tempdir().unwrap();
+        let graph = "func.func public @main(%x: tensor<2xf32>, %w: tensor<2xf32>) -> tensor<2xf32> {
+          %0 = stablehlo.add %x, %w : tensor<2xf32>
+          return %0 : tensor<2xf32>
+        }";
+        std::fs::write(folder.path().join("graph.hlo"), graph).unwrap();
+        let metadata = r#"{"model_files": "graph.hlo", "version": "1.0", "weights": {"0": "weights/x.npy"}}"#;
+        std::fs::write(folder.path().join("metadata.json"), metadata).unwrap();
+        assert!(open(folder.path()).unwrap_err()[0].message.contains("x.npy"));
+        std::fs::create_dir(folder.path().join("weights")).unwrap();
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }";
+        let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+        npy.extend((header.len() as u16 + 1).to_le_bytes());
+        npy.extend(header.bytes());
+        npy.push(b'\n');
+        npy.extend([1.0f32, 2.0].iter().flat_map(|v| v.to_le_bytes()));
+        std::fs::write(folder.path().join("weights/x.npy"), npy).unwrap();
+        let (module, names) = open(folder.path()).unwrap();
+        assert_eq!(names, ["input1"]);
+        assert_eq!(module.funcs[0].args().len(), 1);
     }
 
     #[test]

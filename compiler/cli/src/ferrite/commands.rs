@@ -71,8 +71,13 @@ fn compile(args: &CompileArgs) -> Outcome {
     let mut options = args.flags.options();
     options.name = Neff::network_name(&output.to_string_lossy()).to_string();
     options.uncompressed = args.uncompressed;
-    let mut module = model::read(&args.model)?;
+    let (mut module, input_names) = model::open(&args.model)?;
+    options.input_names = input_names;
     if let Some(path) = &args.weights {
+        if !options.input_names.is_empty() {
+            let text = "the model's folder names weights already: `--weights` cannot be given besides";
+            return Err(one(Diagnostic::error(Code::Usage, text)));
+        }
         options.input_names = freeze(&mut module, path).map_err(one)?;
     }
     let compiled = compile::compile(module, &options)?;

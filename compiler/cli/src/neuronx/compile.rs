@@ -97,7 +97,8 @@ fn run(input: &Path, settings: &Settings) -> Result<Done, Vec<Diagnostic>> {
     if settings.save_temps {
         options.dump_ir = Some(PathBuf::from("sg00"));
     }
-    let module = model::read(input)?;
+    let (module, input_names) = model::open(input)?;
+    options.input_names = input_names;
     let compiled = compile::compile(module, &options)?;
     let one = |e: Diagnostic| vec![e];
     for program in &compiled.neff.programs {
