@@ -3,3 +3,4 @@
 mod corpus_device;
 mod corpus_interp;
 mod legalize;
+mod tile_backend;
