@@ -25,6 +25,7 @@ pub fn all() -> Vec<AnyPass> {
         AnyPass::hlo(hlo::legalize::LegalizeSort),
         AnyPass::hlo(hlo::legalize::LegalizeWindow),
         AnyPass::hlo(hlo::MergeEqualOps),
+        AnyPass::hlo(hlo::RecognizeActivations),
         AnyPass::hlo(hlo::RemoveBarriers),
         AnyPass::hlo(hlo::RemoveDeadOps),
     ];

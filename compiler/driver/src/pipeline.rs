@@ -46,7 +46,8 @@ const CORE: &[&str] = &[
     "legalize-complex", // after auto-cast, whose types its products must not take; its functions are expanded
     "legalize-64bit", // before folding, so that nothing is folded in a type that the device does not have
     "fold-constants",
-    "expand-ops", // formulas over what the device has; leaves top_k
+    "recognize-activations", // before their parts become formulas
+    "expand-ops",            // formulas over what the device has; leaves top_k
     // What lowering accepts. Data movement last: the others leave pads and selects.
     "legalize-linear-algebra",
     "legalize-sort",
@@ -72,6 +73,7 @@ const BALANCED: &[&str] = &[
     "legalize-64bit",
     "fold-constants",
     "merge-equal-ops", // early: what is expanded once need not be twice
+    "recognize-activations",
     "expand-ops",
     "legalize-linear-algebra",
     "legalize-sort",

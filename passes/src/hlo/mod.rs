@@ -8,6 +8,7 @@ mod inline;
 pub mod legalize;
 mod legalize_64bit;
 mod merge_equal_ops;
+mod recognize_activations;
 mod remove_barriers;
 mod remove_dead_ops;
 mod retype;
@@ -22,5 +23,11 @@ pub use fold_constants::FoldConstants;
 pub use inline::Inline;
 pub use legalize_64bit::Legalize64bit;
 pub use merge_equal_ops::MergeEqualOps;
+pub use recognize_activations::RecognizeActivations;
 pub use remove_barriers::RemoveBarriers;
 pub use remove_dead_ops::RemoveDeadOps;
+
+/// Whether a custom call is an activation function that ScalarE computes in one instruction.
+pub fn activation_call(target: &str) -> bool {
+    matches!(target, "AwsNeuronGelu" | "AwsNeuronGeluApprxTanh" | "AwsNeuronSilu")
+}

@@ -722,6 +722,7 @@ impl Lower<'_> {
             OpKind::Compare(c) => self.compare(c.direction, c.compare_type, from, &args[0], &args[1], e),
             OpKind::Select => Ok(self.select(to, &args[0], &args[1], &args[2], e)),
             OpKind::Convert => self.convert(from, to, result == DType::Bool, &args[0], e),
+            OpKind::CustomCall(call) => self.activation_call(&call.target, to, &args[0], e),
             OpKind::BitcastConvert if from.bytes() == to.bytes() => match &args[0] {
                 Arg::Tile(val) => Ok(Val {
                     view: View {

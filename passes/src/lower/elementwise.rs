@@ -803,6 +803,22 @@ impl Lower<'_> {
         })
     }
 
+    /// An activation function that came as a custom call.
+    pub(super) fn activation_call(&mut self, target: &str, dtype: DType, x: &Arg, e: Extent) -> Result<Val> {
+        let func = match target {
+            "AwsNeuronGelu" => ActFunc::Gelu,
+            "AwsNeuronGeluApprxTanh" => ActFunc::GeluApprxTanh,
+            "AwsNeuronSilu" => ActFunc::Silu,
+            other => return self.unsupported(format!("the custom call `{other}` has no device lowering")),
+        };
+        let dst = self.value_tile(e, dtype);
+        self.activate(&dst, x, func, 1.0, 0.0, e);
+        Ok(Val {
+            view: dst,
+            row: e.n == 1,
+        })
+    }
+
     fn int_unary(&mut self, op: UnaryOp, dst: &View, x: &Arg, e: Extent) -> Result<()> {
         let dtype = dst.dtype;
         match op {

@@ -169,6 +169,9 @@ impl<'a> Graph<'a> {
 
 /// Whether the operation works element by element.
 pub fn is_map(kind: &OpKind) -> bool {
+    if let OpKind::CustomCall(call) = kind {
+        return crate::hlo::activation_call(&call.target);
+    }
     matches!(
         kind,
         OpKind::Unary(_)
