@@ -68,7 +68,7 @@ fn expand(b: &mut Builder<'_>, op: OpId, call: &CustomCall, operands: &[ValueId]
     if crate::hlo::activation_call(&call.target)
         && matches!(b.tensor(one(0)?)?.dtype, DType::F32 | DType::BF16 | DType::F16)
     {
-        return Ok(None); // the device has it whole
+        return Ok(Some(Rewrite::Keep)); // the device has it whole
     }
     let elementwise: Option<for<'g> fn(E<'g>) -> E<'g>> = match call.target.as_str() {
         "AwsNeuronErf" => Some(|x| x.unary(UnaryOp::Erf)),
