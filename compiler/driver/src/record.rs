@@ -66,7 +66,13 @@ impl Program<'_> {
     pub fn text(self) -> String {
         match self {
             Program::Hlo(module) => hlo::print::print(module),
-            Program::Tile(program) => tile::print(program),
+            Program::Tile(program) => tile::text::print(
+                program,
+                tile::text::PrintOptions {
+                    locations: true,
+                    constants: false,
+                },
+            ),
             Program::Isa(program) => isa::text::print(
                 program,
                 isa::text::PrintOptions {

@@ -76,8 +76,12 @@ pub fn free_byte_range(dims: &[ApDim], offset: i64, dtype: DType) -> (i64, i64) 
     let size = dtype.bytes() as i64;
     let (mut low, mut high) = (offset, offset + size);
     for d in dims {
-        let reach = i64::from(d.step) * (i64::from(d.count) - 1) * size;
-        if reach < 0 { low += reach } else { high += reach }
+        let reach = (i64::from(d.step) * (i64::from(d.count) - 1)).saturating_mul(size);
+        if reach < 0 {
+            low = low.saturating_add(reach);
+        } else {
+            high = high.saturating_add(reach);
+        }
     }
     (low, high)
 }

@@ -9,15 +9,15 @@
 //! Later passes decide, in this order: which engine runs an operation ([`Op::engine`]), in which order (the list is
 //! reordered within its dependences), where tiles lie (`place`), which semaphores keep the order, and the encoding.
 
-mod print;
+pub mod text;
 mod verify;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use crate::inst::{ActFunc, AluOp, Inst, Role, Scalar, ScalarStep, Steps};
 pub use crate::isa::{ApDim, ApDims, DmaOp, IndirectKind, IoTensor, OutOfBounds, free_byte_range, free_elements};
 pub use crate::machine::{Engine, Space};
-pub use print::{document, print};
 pub use verify::verify;
 
 use smallvec::SmallVec;
@@ -57,7 +57,7 @@ pub struct Tile {
     /// Bytes per partition. A PSUM tile never exceeds one bank.
     pub bytes: u32,
     /// For dumps (`%12_q`); need not be unique.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
 }
 
 /// Part of a tile as an operand: the same pattern of elements in a run of neighbouring partitions.
@@ -143,10 +143,16 @@ impl HbmAccess {
 
     /// Hull of the bytes touched.
     pub fn byte_range(&self) -> (i64, i64) {
-        let (mut low, mut high) = (self.offset as i64, self.offset as i64 + self.dtype.bytes() as i64);
+        let start = i64::try_from(self.offset).unwrap_or(i64::MAX);
+        let (mut low, mut high) = (start, start.saturating_add(self.dtype.bytes() as i64));
         for d in &self.dims {
-            let reach = d.step * (d.count as i64 - 1);
-            if reach < 0 { low += reach } else { high += reach }
+            let last = i64::try_from(d.count).unwrap_or(i64::MAX).saturating_sub(1);
+            let reach = d.step.saturating_mul(last);
+            if reach < 0 {
+                low = low.saturating_add(reach);
+            } else {
+                high = high.saturating_add(reach);
+            }
         }
         (low, high)
     }
@@ -167,7 +173,7 @@ impl Mem {
     pub fn elements(&self) -> u64 {
         match self {
             Mem::Hbm(h) => h.elements(),
-            Mem::Tile(v) => v.elements() as u64 * u64::from(v.partitions),
+            Mem::Tile(v) => (v.elements() as u64).saturating_mul(u64::from(v.partitions)),
         }
     }
 
@@ -340,12 +346,18 @@ pub struct Program {
 
 impl Program {
     /// Adds a tile.
-    pub fn add_tile(&mut self, space: Space, partitions: usize, bytes: usize, name: &'static str) -> TileId {
+    pub fn add_tile(
+        &mut self,
+        space: Space,
+        partitions: usize,
+        bytes: usize,
+        name: impl Into<Cow<'static, str>>,
+    ) -> TileId {
         self.tiles.push(Tile {
             space,
             partitions: partitions as u16,
             bytes: bytes as u32,
-            name,
+            name: name.into(),
         });
         TileId(self.tiles.len() as u32 - 1)
     }

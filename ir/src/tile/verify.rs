@@ -20,7 +20,7 @@ pub fn verify(program: &Program) -> Result<()> {
                         let (low, high) = view.byte_range();
                         let inside = low >= 0
                             && high <= i64::from(tile.bytes)
-                            && view.partition + view.partitions <= tile.partitions
+                            && u32::from(view.partition) + u32::from(view.partitions) <= u32::from(tile.partitions)
                             && view.partitions > 0;
                         if !inside {
                             Some(format!(
@@ -38,7 +38,7 @@ pub fn verify(program: &Program) -> Result<()> {
                     None => Some(format!("names buffer {}", access.buffer.0)),
                     Some(buffer) => {
                         let (low, high) = access.byte_range();
-                        (low < 0 || high > buffer.bytes as i64)
+                        (low < 0 || u64::try_from(high).is_ok_and(|high| high > buffer.bytes))
                             .then(|| format!("touches bytes {low}..{high} of `{}` with {}", buffer.name, buffer.bytes))
                     }
                 },

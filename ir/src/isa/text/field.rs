@@ -12,21 +12,31 @@ use crate::isa::*;
 use crate::text::{self, Attr, Type, print_attribute};
 
 /// What a field cannot be; the caller adds where.
-pub(super) type Read<T> = Result<T, String>;
+pub(crate) type Read<T> = Result<T, String>;
 
 /// A value that an attribute can hold.
-pub(super) trait Field: Sized {
+pub(crate) trait Field: Sized {
     /// The attribute, or nothing for a value that is left out.
     fn put(&self) -> Option<Attr<'static>>;
     /// The value; `None` stands for an attribute that is not there.
     fn get(attr: Option<&Attr>) -> Read<Self>;
 }
 
-pub(super) fn string(text: &str) -> Attr<'static> {
+/// Where instructions read and write: the operand type of a level.
+pub(crate) trait OperandField: Field {
+    /// Name of the level's attribute of a [`ScalarStep`].
+    const STEP: &'static str;
+}
+
+impl OperandField for Ap {
+    const STEP: &'static str = "isa.step";
+}
+
+pub(crate) fn string(text: &str) -> Attr<'static> {
     Attr::String(Cow::Owned(text.to_string()))
 }
 
-pub(super) fn integer(value: impl Into<i128>) -> Attr<'static> {
+pub(crate) fn integer(value: impl Into<i128>) -> Attr<'static> {
     Attr::Integer {
         value: value.into(),
         ty: None,
@@ -34,7 +44,7 @@ pub(super) fn integer(value: impl Into<i128>) -> Attr<'static> {
 }
 
 /// `#isa.name<parameters>`.
-pub(super) fn compound(name: &'static str, parameters: Vec<Attr>) -> Attr<'static> {
+pub(crate) fn compound(name: &'static str, parameters: Vec<Attr>) -> Attr<'static> {
     let body: Vec<String> = parameters.iter().map(print_attribute).collect();
     Attr::Dialect {
         name: Cow::Borrowed(name),
@@ -43,7 +53,7 @@ pub(super) fn compound(name: &'static str, parameters: Vec<Attr>) -> Attr<'stati
 }
 
 /// Reads the parameters of `#isa.name<...>`.
-pub(super) fn parameters<T>(attr: &Attr, name: &str, read: impl FnOnce(&[Attr]) -> Read<T>) -> Read<T> {
+pub(crate) fn parameters<T>(attr: &Attr, name: &str, read: impl FnOnce(&[Attr]) -> Read<T>) -> Read<T> {
     match attr {
         Attr::Dialect { name: found, body } if found == name => {
             let list = format!("[{}]", body.as_deref().unwrap_or(""));
@@ -60,7 +70,7 @@ fn f32_type() -> Type<'static> {
     Type::Scalar(Cow::Borrowed("f32"))
 }
 
-fn present<'r, 'a>(attr: Option<&'r Attr<'a>>) -> Read<&'r Attr<'a>> {
+pub(crate) fn present<'r, 'a>(attr: Option<&'r Attr<'a>>) -> Read<&'r Attr<'a>> {
     attr.ok_or_else(|| "is missing".to_string())
 }
 
@@ -304,16 +314,16 @@ fn bits(attr: &Attr) -> Read<u32> {
     }
 }
 
-impl Field for Scalar<Ap> {
+impl<A: OperandField> Field for Scalar<A> {
     fn put(&self) -> Option<Attr<'static>> {
         match self {
             Scalar::Imm(bits) => Some(float(*bits)),
-            Scalar::PerPartition(ap) => ap.put(),
+            Scalar::PerPartition(operand) => operand.put(),
         }
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
         match present(attr)? {
-            ap @ Attr::Dialect { .. } => Ap::get(Some(ap)).map(Scalar::PerPartition),
+            operand @ Attr::Dialect { .. } => A::get(Some(operand)).map(Scalar::PerPartition),
             number => bits(number).map(Scalar::Imm),
         }
     }
@@ -321,7 +331,7 @@ impl Field for Scalar<Ap> {
 
 /// `#isa.step<op, scalar>`, or `#isa.step<op, scalar, "reverse">` with the scalar on the left. The constant of a bitwise
 /// operation is an integer.
-impl Field for ScalarStep<Ap> {
+impl<A: OperandField> Field for ScalarStep<A> {
     fn put(&self) -> Option<Attr<'static>> {
         let scalar = match self.scalar {
             Scalar::Imm(bits) if self.op.is_bitwise() => Some(integer(bits)),
@@ -329,16 +339,16 @@ impl Field for ScalarStep<Ap> {
         };
         let reverse = self.reverse.then(|| string("reverse"));
         Some(compound(
-            "isa.step",
+            A::STEP,
             [self.op.put(), scalar, reverse].into_iter().flatten().collect(),
         ))
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
-        parameters(present(attr)?, "isa.step", |all| {
+        parameters(present(attr)?, A::STEP, |all| {
             let (op, scalar, reverse) = match all {
                 [op, scalar] => (op, scalar, false),
                 [op, scalar, Attr::String(word)] if word == "reverse" => (op, scalar, true),
-                _ => return Err("expected `#isa.step<op, scalar>`".to_string()),
+                _ => return Err(format!("expected `#{}<op, scalar>`", A::STEP)),
             };
             Ok(ScalarStep {
                 op: AluOp::get(Some(op))?,

@@ -3,10 +3,13 @@
 //! A program is one `isa.program` with variables, caller's tensors, queues, transfers and a stream per engine.
 //! Instructions have NKI's names and no operands: what they read and write has addresses, so it stands in attributes.
 
-mod field;
-mod ops;
+pub(crate) mod field;
+pub(crate) mod ops;
 mod parse;
 mod print;
+
+pub(crate) use parse::{io_tensor as read_io_tensor, syntax_errors, unhex};
+pub(crate) use print::{hex, io_tensor as io_tensor_attrs, operation, region};
 
 pub use parse::parse;
 pub use print::{PrintOptions, print};

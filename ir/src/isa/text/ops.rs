@@ -1,35 +1,37 @@
 //! The table of instructions: name in text, and fields in the order in which they are printed.
 
+use std::borrow::Cow;
+
 use crate::isa::*;
 use crate::text::{Attr, NamedAttr, Operation};
 
-use super::field::{Field, Read};
+use super::field::{Field, OperandField, Read};
 
 /// Reads the attributes of an operation, and knows afterwards which it did not ask for.
-pub(super) struct Fields<'o, 'a> {
+pub(crate) struct Fields<'o, 'a> {
     operation: &'o Operation<'a>,
     asked: Vec<&'static str>,
 }
 
 impl<'o, 'a> Fields<'o, 'a> {
-    pub(super) fn new(operation: &'o Operation<'a>) -> Self {
+    pub(crate) fn new(operation: &'o Operation<'a>) -> Self {
         Fields {
             operation,
             asked: Vec::new(),
         }
     }
 
-    pub(super) fn attr(&mut self, name: &'static str) -> Option<&'o Attr<'a>> {
+    pub(crate) fn attr(&mut self, name: &'static str) -> Option<&'o Attr<'a>> {
         self.asked.push(name);
         self.operation.attr(name)
     }
 
-    pub(super) fn get<T: Field>(&mut self, name: &'static str) -> Read<T> {
+    pub(crate) fn get<T: Field>(&mut self, name: &'static str) -> Read<T> {
         T::get(self.attr(name)).map_err(|what| format!("`{name}`: {what}"))
     }
 
     /// Refuses what nobody asked for: an attribute that is silently dropped would be a mistake that nobody sees.
-    pub(super) fn end(self) -> Read<()> {
+    pub(crate) fn end(self) -> Read<()> {
         let Operation {
             properties, attributes, ..
         } = self.operation;
@@ -46,14 +48,14 @@ impl<'o, 'a> Fields<'o, 'a> {
 
 /// The attributes of an operation, to be printed.
 #[derive(Default)]
-pub(super) struct Attrs(pub(super) Vec<NamedAttr<'static>>);
+pub(crate) struct Attrs(pub(crate) Vec<NamedAttr<'static>>);
 
 impl Attrs {
-    pub(super) fn put(&mut self, name: &'static str, value: &impl Field) {
+    pub(crate) fn put(&mut self, name: &'static str, value: &impl Field) {
         self.put_attr(name, value.put());
     }
 
-    pub(super) fn put_attr(&mut self, name: &'static str, value: Option<Attr<'static>>) {
+    pub(crate) fn put_attr(&mut self, name: &'static str, value: Option<Attr<'static>>) {
         self.0.extend(value.map(|value| NamedAttr {
             name: name.into(),
             value,
@@ -63,8 +65,8 @@ impl Attrs {
 
 /// Both directions of a list of `"name" => Variant { fields }`.
 macro_rules! table {
-    ($ty:ty, $put:ident, $get:ident, $($name:literal => $($path:ident)::+ { $($field:ident),* })* $(else $other:pat)?) => {
-        fn $put(value: &$ty, attrs: &mut Attrs) -> &'static str {
+    ($vis:vis [$($generics:tt)*] $ty:ty, $put:ident, $get:ident, $($name:literal => $($path:ident)::+ { $($field:ident),* })* $(else $other:pat)?) => {
+        $vis fn $put<$($generics)*>(value: &$ty, attrs: &mut Attrs) -> &'static str {
             match value {
                 $($($path)::+ { $($field),* } => {
                     $(attrs.put(stringify!($field), $field);)*
@@ -74,7 +76,7 @@ macro_rules! table {
             }
         }
 
-        fn $get(name: &str, fields: &mut Fields) -> Read<Option<$ty>> {
+        $vis fn $get<$($generics)*>(name: &str, fields: &mut Fields) -> Read<Option<$ty>> {
             Ok(Some(match name {
                 $($name => $($path)::+ { $($field: fields.get(stringify!($field))?),* },)*
                 _ => return Ok(None),
@@ -83,31 +85,34 @@ macro_rules! table {
     };
 }
 
-table! { Inst<Ap>, put_inst, get_inst,
-    "isa.activation" => Inst::Activation { dst, src, func, scale, bias, accumulate }
-    "isa.tensor_tensor" => Inst::TensorTensor { dst, a, b, op }
-    "isa.tensor_scalar" => Inst::TensorScalar { dst, src, first, second }
-    "isa.scalar_tensor_tensor" => Inst::ScalarTensorTensor { dst, src, first, b, op1, reverse1 }
-    "isa.tensor_tensor_scan" => Inst::TensorTensorScan { dst, a, b, initial, op0, op1 }
-    "isa.tensor_reduce" => Inst::TensorReduce { dst, src, op, dims, negate }
-    "isa.bn_stats" => Inst::BnStats { dst, src }
-    "isa.bn_aggr" => Inst::BnAggr { dst, src }
-    "isa.tensor_copy" => Inst::TensorCopy { dst, src }
-    "isa.memset" => Inst::Memset { dst, bits }
-    "isa.tensor_copy_predicated" => Inst::CopyPredicated { dst, src, pred }
-    "isa.reciprocal" => Inst::Reciprocal { dst, src }
-    "isa.transpose" => Inst::Transpose32 { dst, src }
-    "isa.nc_stream_shuffle" => Inst::StreamShuffle { dst, src, mask }
-    "isa.max8" => Inst::Max8 { dst, src }
-    "isa.nc_find_index8" => Inst::FindIndex8 { dst, src, values }
-    "isa.nc_match_replace8" => Inst::MatchReplace8 { dst, src, values, replacement }
-    "isa.iota" => Inst::Iota { dst, base, channel_multiplier, steps }
-    "isa.affine_select" => Inst::AffineSelect { dst, src, base, channel_multiplier, steps, compare, fill }
-    "isa.nc_n_gather" => Inst::NGather { dst, src, index }
-    "isa.partition_reduce" => Inst::PartitionReduce { dst, src, op }
+pub(crate) use table;
+
+// The names are [`Inst::name`]'s, without a dialect: both lower levels have these instructions.
+table! { pub(crate) [A: OperandField] Inst<A>, put_inst, get_inst,
+    "activation" => Inst::Activation { dst, src, func, scale, bias, accumulate }
+    "tensor_tensor" => Inst::TensorTensor { dst, a, b, op }
+    "tensor_scalar" => Inst::TensorScalar { dst, src, first, second }
+    "scalar_tensor_tensor" => Inst::ScalarTensorTensor { dst, src, first, b, op1, reverse1 }
+    "tensor_tensor_scan" => Inst::TensorTensorScan { dst, a, b, initial, op0, op1 }
+    "tensor_reduce" => Inst::TensorReduce { dst, src, op, dims, negate }
+    "bn_stats" => Inst::BnStats { dst, src }
+    "bn_aggr" => Inst::BnAggr { dst, src }
+    "tensor_copy" => Inst::TensorCopy { dst, src }
+    "memset" => Inst::Memset { dst, bits }
+    "tensor_copy_predicated" => Inst::CopyPredicated { dst, src, pred }
+    "reciprocal" => Inst::Reciprocal { dst, src }
+    "transpose" => Inst::Transpose32 { dst, src }
+    "nc_stream_shuffle" => Inst::StreamShuffle { dst, src, mask }
+    "max8" => Inst::Max8 { dst, src }
+    "nc_find_index8" => Inst::FindIndex8 { dst, src, values }
+    "nc_match_replace8" => Inst::MatchReplace8 { dst, src, values, replacement }
+    "iota" => Inst::Iota { dst, base, channel_multiplier, steps }
+    "affine_select" => Inst::AffineSelect { dst, src, base, channel_multiplier, steps, compare, fill }
+    "nc_n_gather" => Inst::NGather { dst, src, index }
+    "partition_reduce" => Inst::PartitionReduce { dst, src, op }
 }
 
-table! { Op, put_control, get_control,
+table! { [] Op, put_control, get_control,
     "isa.act_table_load" => Op::ActTableLoad { set }
     "isa.load_stationary" => Op::LoadStationary { src }
     "isa.multiply_moving" => Op::MultiplyMoving { dst, moving, accumulate, transpose }
@@ -122,25 +127,27 @@ table! { Op, put_control, get_control,
     else Op::Compute(_) | Op::DmaIndirect(_)
 }
 
-table! { Indirect, put_indirect, get_indirect,
+table! { [] Indirect, put_indirect, get_indirect,
     "isa.dma_indirect" => Indirect {
         kind, queue, semaphore, tile, index, var, offset, row_step, row_bytes, rows, out_of_bounds
     }
 }
 
 /// Name and attributes of what an instruction does.
-pub(super) fn put(op: &Op, attrs: &mut Attrs) -> &'static str {
+pub(super) fn put(op: &Op, attrs: &mut Attrs) -> Cow<'static, str> {
     match op {
-        Op::Compute(inst) => put_inst(inst, attrs),
-        Op::DmaIndirect(indirect) => put_indirect(indirect, attrs),
-        control => put_control(control, attrs),
+        Op::Compute(inst) => format!("isa.{}", put_inst(inst, attrs)).into(),
+        Op::DmaIndirect(indirect) => put_indirect(indirect, attrs).into(),
+        control => put_control(control, attrs).into(),
     }
 }
 
 /// The inverse of [`put`].
 pub(super) fn get(operation: &Operation, fields: &mut Fields) -> Read<Op> {
     let name = &*operation.name;
-    if let Some(inst) = get_inst(name, fields)? {
+    if let Some(instruction) = name.strip_prefix("isa.")
+        && let Some(inst) = get_inst(instruction, fields)?
+    {
         return Ok(Op::Compute(inst));
     }
     if let Some(indirect) = get_indirect(name, fields)? {

@@ -17,17 +17,7 @@ use super::ops::{self, Fields};
 /// Every mistake of the text, with line and column; or the first broken rule of [`verify`].
 pub fn parse(source: &str) -> Result<Program, Vec<Diagnostic>> {
     let places = Places::new(source);
-    let document = text::parse(source).map_err(|errors| {
-        let diagnostic = |error: text::SyntaxError| {
-            let (line, column) = places.line_column(error.span.start);
-            let diagnostic = Diagnostic::error(Code::Parse, error.message).at_line(line, column);
-            match error.help {
-                Some(help) => diagnostic.help(help),
-                None => diagnostic,
-            }
-        };
-        errors.into_iter().map(diagnostic).collect::<Vec<_>>()
-    })?;
+    let document = text::parse(source).map_err(|errors| syntax_errors(errors, &places))?;
     let mut reader = Reader {
         document: &document,
         locations: Locations::new(&document, &places),
@@ -42,6 +32,19 @@ pub fn parse(source: &str) -> Result<Program, Vec<Diagnostic>> {
     reader.program.locs = reader.locations.table;
     verify(&reader.program).map_err(|error| vec![error])?;
     Ok(reader.program)
+}
+
+/// Diagnostics of a text that is no MLIR.
+pub(crate) fn syntax_errors(errors: Vec<text::SyntaxError>, places: &Places) -> Vec<Diagnostic> {
+    let diagnostic = |error: text::SyntaxError| {
+        let (line, column) = places.line_column(error.span.start);
+        let diagnostic = Diagnostic::error(Code::Parse, error.message).at_line(line, column);
+        match error.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        }
+    };
+    errors.into_iter().map(diagnostic).collect()
 }
 
 struct Reader<'d, 'a> {
@@ -250,7 +253,7 @@ impl<'d> Reader<'d, '_> {
     }
 }
 
-fn io_tensor(fields: &mut Fields) -> Read<IoTensor> {
+pub(crate) fn io_tensor(fields: &mut Fields) -> Read<IoTensor> {
     Ok(IoTensor {
         name: fields.get("sym_name")?,
         dtype: fields.get("dtype")?,
@@ -261,7 +264,7 @@ fn io_tensor(fields: &mut Fields) -> Read<IoTensor> {
 }
 
 /// Data of a resource, without the four bytes of alignment.
-fn unhex(digits: &str) -> Read<Arc<[u8]>> {
+pub(crate) fn unhex(digits: &str) -> Read<Arc<[u8]>> {
     let value = |digit: u8| (digit as char).to_digit(16).map(|v| v as u8);
     let bytes = digits.as_bytes().chunks(2).skip(4).map(|pair| match pair {
         [high, low] => Some(value(*high)? << 4 | value(*low)?),

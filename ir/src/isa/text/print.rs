@@ -82,14 +82,14 @@ pub fn print(program: &Program, options: PrintOptions) -> String {
     )
 }
 
-fn operation(name: &'static str, attrs: Attrs) -> Operation<'static> {
+pub(crate) fn operation(name: impl Into<Cow<'static, str>>, attrs: Attrs) -> Operation<'static> {
     Operation {
         properties: attrs.0,
         ..Operation::new(name)
     }
 }
 
-fn region(operations: Vec<Operation>) -> Region {
+pub(crate) fn region(operations: Vec<Operation>) -> Region {
     Region {
         blocks: vec![Block {
             operations,
@@ -131,7 +131,7 @@ fn variable(var: &Var, has_data: bool) -> Operation<'static> {
     operation("isa.var", attrs)
 }
 
-fn io_tensor(name: &'static str, tensor: &IoTensor) -> Operation<'static> {
+pub(crate) fn io_tensor(name: &'static str, tensor: &IoTensor) -> Operation<'static> {
     let mut attrs = Attrs::default();
     attrs.put("sym_name", &tensor.name);
     attrs.put("dtype", &tensor.dtype);
@@ -173,7 +173,7 @@ fn access(access: &DmaAccess, program: &Program) -> Attr<'static> {
 }
 
 /// Digits of a resource: four bytes of alignment, then the data.
-fn hex(data: &[u8]) -> String {
+pub(crate) fn hex(data: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = String::with_capacity(8 + 2 * data.len());
     out.push_str("01000000");
