@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{Func, Module, OpKind, ValueId};
 use ferrite_ir::machine::MachineModel;
 use serde::Deserialize;
 
@@ -56,14 +57,40 @@ impl Array {
 pub struct Bound {
     /// All contractions at TensorE's peak, microseconds.
     pub flops_us: f64,
-    /// Every parameter read and every result written once at the sustained DMA rate, microseconds.
+    /// What must be read of every parameter, and every result, moved once at the sustained DMA rate, microseconds.
     pub bytes_us: f64,
 }
 
+/// Bytes of a value that must be read: all of it, or what is gathered if it is only ever gathered from. Follows calls,
+/// to a depth that no real program reaches.
+pub fn bytes_read(module: &Module, func: &Func, value: ValueId, depth: usize) -> u64 {
+    let all = func.ty(value).tensor().map_or(0, |t| t.byte_size() as u64);
+    let mut gathered = Some(0);
+    func.walk(func.body(), &mut |func, op| {
+        for (position, _) in func.op(op).operands.iter().enumerate().filter(|&(_, &v)| v == value) {
+            let read = match &func.op(op).kind {
+                OpKind::Gather(_) if position == 0 => func.ty(func.result(op)).tensor().map(|t| t.byte_size() as u64),
+                OpKind::Call(call) if depth > 0 => module.find(&call.callee).map(|id| {
+                    let callee = module.func(id);
+                    bytes_read(module, callee, callee.args()[position], depth - 1)
+                }),
+                _ => None,
+            };
+            gathered = gathered.zip(read).map(|(a, b): (u64, u64)| a.saturating_add(b));
+        }
+    });
+    let returned = func.region(func.body()).results.contains(&value);
+    gathered.filter(|_| !returned).map_or(all, |g| g.min(all))
+}
+
 impl Bound {
-    /// The bound of a case whose contractions run in `dtype`.
-    pub fn of(case: &Case, machine: &MachineModel, dtype: DType) -> Bound {
-        let bytes: u64 = case.inputs.iter().chain(&case.outputs).map(Array::bytes).sum();
+    /// The bound of a case whose contractions run in `dtype`; of a table that is only looked up in, the rows count.
+    pub fn of(case: &Case, module: &Module, machine: &MachineModel, dtype: DType) -> Bound {
+        let read: u64 = match module.entry().map(|id| module.func(id)) {
+            Some(func) => func.args().iter().map(|&arg| bytes_read(module, func, arg, 8)).sum(),
+            None => case.inputs.iter().map(Array::bytes).sum(),
+        };
+        let bytes = read + case.outputs.iter().map(Array::bytes).sum::<u64>();
         Bound {
             flops_us: case.matmul_flops / machine.peak_flops(dtype) * 1e6,
             bytes_us: bytes as f64 / machine.dma_bytes_per_s() * 1e6,
@@ -90,6 +117,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_a_table_that_is_looked_up_the_rows_count() {
+        let text = r#"
+func.func @main(%t: tensor<1000x8xf32>, %i: tensor<2x1xi32>) -> tensor<2x8xf32> {
+  %0 = func.call @take(%t, %i) : (tensor<1000x8xf32>, tensor<2x1xi32>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}
+func.func private @take(%t: tensor<1000x8xf32>, %i: tensor<2x1xi32>) -> tensor<2x8xf32> {
+  %0 = "stablehlo.gather"(%t, %i) <{dimension_numbers = #stablehlo.gather<offset_dims = [1], collapsed_slice_dims = [0], start_index_map = [0], index_vector_dim = 1>, indices_are_sorted = false, slice_sizes = array<i64: 1, 8>}> : (tensor<1000x8xf32>, tensor<2x1xi32>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}"#;
+        let module = ferrite_ir::hlo::parse::parse(text).unwrap();
+        let main = module.func(module.entry().unwrap());
+        assert_eq!(bytes_read(&module, main, main.args()[0], 8), 2 * 8 * 4);
+        assert_eq!(bytes_read(&module, main, main.args()[1], 8), 2 * 4);
+    }
+
+    #[test]
     fn a_bound_is_the_slower_of_arithmetic_and_memory() {
         let machine = MachineModel::target("inf2").unwrap();
         let mut case = Case {
@@ -101,10 +145,11 @@ mod tests {
             outputs: vec![],
             donated_args: vec![],
         };
-        let memory = Bound::of(&case, &machine, DType::BF16);
+        let module = Module::default();
+        let memory = Bound::of(&case, &module, &machine, DType::BF16);
         assert!((memory.us() - 4_194_304.0 / machine.dma_bytes_per_s() * 1e6).abs() < 1e-9);
         case.matmul_flops = machine.peak_flops(DType::BF16);
-        assert!((Bound::of(&case, &machine, DType::BF16).us() - 1e6).abs() < 1e-3);
+        assert!((Bound::of(&case, &module, &machine, DType::BF16).us() - 1e6).abs() < 1e-3);
     }
 
     #[test]

@@ -158,7 +158,9 @@ fn measure(
     let profile = json(ferrite, &["profile", &neff, "--json"])?;
     let profile_s = start.elapsed().as_secs_f64();
     let (compile_s, compile_spread_s) = median(seconds);
-    let bound = Bound::of(&case, machine, dtype);
+    let source = std::fs::read(&model).map_err(|e| format!("{model}: {e}"))?;
+    let module = ferrite_frontend::Frontend::read(&source, &model).map_err(|_| format!("{model} cannot be read"))?;
+    let bound = Bound::of(&case, &module, machine, dtype);
     let latency_us = number(&profile, "latency_us")?;
     Ok(Row {
         case: name.to_string(),
@@ -212,8 +214,8 @@ fn markdown(table: &Table) -> String {
     let mut text = format!(
         "# {}\n\nCommit `{}`, compiled and simulated on {}, one core simulated; compile time is the median of {} runs,\n\
          CPU time is what a busy machine does not distort.\n\
-         Bound: the larger of the contractions at TensorE's peak (fp32 for `none`, bf16 for `matmult`) and of every\n\
-         parameter and result moved once at the sustained DMA rate.\n\n\
+         Bound: the larger of the contractions at TensorE's peak (fp32 for `none`, bf16 for `matmult`) and of what must be read of every\n\
+         parameter (rows of tables that are only looked up in) and every result, moved once at the sustained DMA rate.\n\n\
          | case | auto-cast | compile s | CPU s | peak MiB | NEFF MiB | instructions | latency us | bound us | ratio | \
          TensorE | VectorE | ScalarE | GpSimdE | DMA |\n\
          | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
