@@ -2,5 +2,7 @@
 
 mod corpus_device;
 mod corpus_interp;
+mod expansions;
+mod filetests;
 mod legalize;
 mod tile_backend;
