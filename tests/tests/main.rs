@@ -2,6 +2,7 @@
 
 mod corpus_device;
 mod corpus_interp;
+mod corpus_passes;
 mod expansions;
 mod filetests;
 mod legalize;

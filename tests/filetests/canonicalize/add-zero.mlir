@@ -8,3 +8,9 @@ func.func @main(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   %1 = stablehlo.add %x, %minus_zero : tensor<4xf32>
   return %0, %1 : tensor<4xf32>, tensor<4xf32>
 }
+// OUT:
+// func.func @main(%arg0: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+//   %cst = stablehlo.constant dense<0.000000e+00> : tensor<4xf32>
+//   %0 = stablehlo.add %arg0, %cst : tensor<4xf32>
+//   return %0, %arg0 : tensor<4xf32>, tensor<4xf32>
+// }

@@ -7,3 +7,8 @@ func.func @main(%x: tensor<8x6xf32>) -> tensor<2x6xf32> {
   %0 = stablehlo.dynamic_slice %x, %i, %j, sizes = [2, 6] : (tensor<8x6xf32>, tensor<i32>, tensor<i32>) -> tensor<2x6xf32>
   return %0 : tensor<2x6xf32>
 }
+// OUT:
+// func.func @main(%arg0: tensor<8x6xf32>) -> tensor<2x6xf32> {
+//   %0 = stablehlo.slice %arg0 [6:8, 0:6] : (tensor<8x6xf32>) -> tensor<2x6xf32>
+//   return %0 : tensor<2x6xf32>
+// }

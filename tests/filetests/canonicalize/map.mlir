@@ -9,3 +9,10 @@ func.func @main(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) -> tensor<2x3xf32> {
   }) {dimensions = array<i64: 0, 1>} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
+// OUT:
+// func.func @main(%arg0: tensor<2x3xf32>, %arg1: tensor<2x3xf32>) -> tensor<2x3xf32> {
+//   %cst = stablehlo.constant dense<2.000000e+00> : tensor<2x3xf32>
+//   %0 = stablehlo.multiply %arg0, %cst : tensor<2x3xf32>
+//   %1 = stablehlo.add %0, %arg1 : tensor<2x3xf32>
+//   return %1 : tensor<2x3xf32>
+// }

@@ -5,3 +5,9 @@ func.func @main() -> tensor<f32> {
   %0 = stablehlo.exponential %c : tensor<f32>
   return %0 : tensor<f32>
 }
+// OUT:
+// func.func @main() -> tensor<f32> {
+//   %cst = stablehlo.constant dense<2.000000e+00> : tensor<f32>
+//   %0 = stablehlo.exponential %cst : tensor<f32>
+//   return %0 : tensor<f32>
+// }

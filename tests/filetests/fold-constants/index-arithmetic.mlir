@@ -9,3 +9,9 @@ func.func @main() -> (tensor<2x3xi32>, tensor<2x3xi1>) {
   %2 = stablehlo.compare GE, %row, %column, SIGNED : (tensor<2x3xi32>, tensor<2x3xi32>) -> tensor<2x3xi1>
   return %1, %2 : tensor<2x3xi32>, tensor<2x3xi1>
 }
+// OUT:
+// func.func @main() -> (tensor<2x3xi32>, tensor<2x3xi1>) {
+//   %c = stablehlo.constant dense<[[0, 1, 2], [3, 4, 5]]> : tensor<2x3xi32>
+//   %c_0 = stablehlo.constant dense<[[true, false, false], [true, true, false]]> : tensor<2x3xi1>
+//   return %c, %c_0 : tensor<2x3xi32>, tensor<2x3xi1>
+// }

@@ -7,3 +7,8 @@ func.func private @square(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = stablehlo.multiply %x, %x : tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+// OUT:
+// func.func public @main(%arg0: tensor<4xf32>) -> tensor<4xf32> {
+//   %0 = stablehlo.multiply %arg0, %arg0 : tensor<4xf32>
+//   return %0 : tensor<4xf32>
+// }

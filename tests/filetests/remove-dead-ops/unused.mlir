@@ -7,3 +7,8 @@ func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
 func.func private @nobody(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %x : tensor<4xf32>
 }
+// OUT:
+// func.func public @main(%arg0: tensor<4xf32>) -> tensor<4xf32> {
+//   %0 = stablehlo.add %arg0, %arg0 : tensor<4xf32>
+//   return %0 : tensor<4xf32>
+// }

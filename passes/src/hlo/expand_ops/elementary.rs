@@ -82,7 +82,7 @@ pub(super) fn atan2<'g>(y: E<'g>, x: E<'g>) -> E<'g> {
     let (a, b) = (x.abs(), y.abs());
     let (low, high) = (a.min(b), a.max(b));
     // Both zero or both infinite: the quotient is not a number, the angle is.
-    let t = low.equals(high).select((high * 0.0 + 1.0).max(1.0), low / high);
+    let t = low.equals(high).select(high.c(1.0), low / high);
     let t = high.equals(0.0).select(high, t);
     let r = atan_unit(t);
     let r = b.gt(a).select(FRAC_PI_2 - r, r);
