@@ -2,7 +2,6 @@
 
 mod corpus_device;
 mod corpus_interp;
-mod corpus_passes;
 mod expansions;
 mod filetests;
 mod legalize;
