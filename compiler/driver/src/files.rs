@@ -15,7 +15,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), Diagnostic> {
     write_with(path, |out| out.write_all(content))
 }
 
-/// As [`write`], with contents made on the way.
+/// As [`write()`], with contents made on the way.
 pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Diagnostic> {
     let fail = |e: io::Error| failure(path, &e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());

@@ -1,7 +1,7 @@
 //! From tiles to instructions: engines, order, addresses, semaphores, encoding.
 //!
-//! In: a lowered [`tile::Program`](ferrite_ir::tile::Program) in program order, most engines open. Out: an
-//! [`isa::Program`](ferrite_ir::isa::Program). [`compile`] runs the steps in their order; each is also a function of its
+//! In: a lowered [`tile::Program`] in program order, most engines open. Out: an
+//! [`isa::Program`]. [`compile`] runs the steps in their order; each is also a function of its
 //! own. What each step promises is proved by a checker that was written apart from it ([`check_placement`],
 //! [`check_sync`]).
 

@@ -1,5 +1,6 @@
 //! Brings every gather, `dynamic_slice` and `torch_index_select` to the canonical gather of rows.
 //!
+//! ```text
 //! Before                                              After
 //!   %r = gather(%x: [10, 8], %i: [3, 1]) any            %f = reshape %x : [80]
 //!        dimension numbers                              %o = clamp %i to [0, 9], times 8 : i32 [3, 1]
@@ -7,6 +8,7 @@
 //!   %r = torch_index_select %x, %i                           start_index_map = [0], index_vector_dim = 1,
 //!                                                            slice_sizes = [8] : [3, 8]
 //!                                                       %r = reshape and transpose of %g
+//! ```
 //!
 //! The row length is the longest contiguous run of a window; offsets are in elements and always inside. Windows that
 //! begin at one or at equally spaced known places become `slice`. Where rows of the tensor as it lies would be far more numerous than those of

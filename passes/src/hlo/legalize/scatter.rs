@@ -1,11 +1,13 @@
 //! Brings every scatter and `dynamic_update_slice` to the canonical scatter of rows.
 //!
+//! ```text
 //! Before                                              After
 //!   %r = scatter(%x: [10, 8], %i: [3, 1],               %f = reshape %x : [80]
 //!        %u: [3, 8]) any dimension numbers,             %o = %i inside [0, 9] ? 8 * %i : 80     i32 [3, 1]
 //!        any combiner                                   %s = scatter(%f, %o, %u: [3, 8]) update_window_dims = [1],
 //!   %r = dynamic_update_slice %x, %u, %i, %j                 scatter_dims_to_operand_dims = [0], index_vector_dim = 1
 //!                                                       %r = reshape %s : [10, 8]
+//! ```
 //!
 //! The body is `return update`, or `add` of floats. A window that does not lie inside of the tensor as a whole is
 //! skipped, as XLA does: its rows have an offset behind the tensor. Two rows are the same or do not touch.
