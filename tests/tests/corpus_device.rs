@@ -17,19 +17,7 @@ use super::corpus_interp::{full_corpus, repository};
 const SETS: [&str; 4] = ["ops", "special", "models", "torch_xla"];
 
 /// Cases that do not pass on inf2, and the text that the first diagnostic must contain.
-const REFUSED: [(&str, &str); 19] = [
-    ("ops/cf_nested", "`stablehlo.while`"),
-    ("ops/cf_scan", "`stablehlo.while`"),
-    ("ops/cf_scan_grad", "`stablehlo.while`"),
-    ("ops/cf_while", "`stablehlo.while`"),
-    ("ops/cf_while_data_dependent", "`stablehlo.while`"),
-    ("ops/ew_igamma_zeta", "`stablehlo.while`"),
-    ("ops/mv_onehot_searchsorted", "`stablehlo.while`"),
-    ("special/raw_tuple_multi_result", "`stablehlo.while`"),
-    ("models/lstm_scan_forward", "`stablehlo.while`"),
-    ("models/lstm_train_clip_sgd", "`stablehlo.while`"),
-    ("models/mamba_lax_scan", "`stablehlo.while`"),
-    ("models/sampling_loop_topk_topp", "`stablehlo.while`"),
+const REFUSED: [(&str, &str); 7] = [
     ("ops/dt_bitcast_convert", "`stablehlo.bitcast_convert`"),
     // Values that need 64 bits.
     ("ops/dt_convert_64bit", "`f64`"),

@@ -1,6 +1,8 @@
 //! Workspace-level tests, one executable.
 
+mod control_flow;
 mod corpus_device;
+
 mod corpus_interp;
 mod expansions;
 mod filetests;

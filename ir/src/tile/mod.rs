@@ -242,6 +242,52 @@ pub enum OpKind {
     Dma(Vec<DmaPiece>),
     /// An indirect transfer.
     Indirect(Box<Indirect>),
+    /// The engine's sequencer loads one 32-bit integer from SBUF into its test register, which the next [`Control`]
+    /// tests. A control operation that tests needs one of these for every engine directly before it.
+    LoadTest {
+        /// One element of `i32` on one partition.
+        src: View,
+    },
+    /// Where all engines loop or branch together.
+    Control(Control),
+}
+
+/// A point of control flow. All engines meet there: what comes before is complete before anything after it begins, and
+/// no tile lives across it; values pass in HBM. Loops and selections nest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Control {
+    /// Begins a loop, whose body runs at least once.
+    Loop,
+    /// Ends the innermost loop, which runs again if the test register is not 0.
+    RepeatWhile,
+    /// Ends the innermost loop, which runs this often in all (at least once).
+    Repeat(u32),
+    /// Begins a selection among this many branches (at least one): the one whose number is in the test register, the last
+    /// one for any other number. The first branch follows.
+    Switch(u32),
+    /// Ends a branch; the next one follows.
+    NextBranch,
+    /// Ends the last branch.
+    EndSwitch,
+}
+
+impl Control {
+    /// Whether the test register decides.
+    pub fn tests(self) -> bool {
+        matches!(self, Control::RepeatWhile | Control::Switch(_))
+    }
+
+    /// Name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Control::Loop => "loop",
+            Control::RepeatWhile => "repeat_while",
+            Control::Repeat(_) => "repeat",
+            Control::Switch(_) => "switch",
+            Control::NextBranch => "next_branch",
+            Control::EndSwitch => "end_switch",
+        }
+    }
 }
 
 /// An operation.
@@ -249,7 +295,8 @@ pub enum OpKind {
 pub struct Op {
     /// What it does.
     pub kind: OpKind,
-    /// The engine that runs it, or that triggers it for DMA. `None` until engines are assigned.
+    /// The engine that runs it, or that triggers it for DMA. `None` until engines are assigned, and always for
+    /// [`OpKind::Control`], which every engine runs.
     pub engine: Option<Engine>,
     /// Where it comes from.
     pub loc: LocId,
@@ -311,6 +358,16 @@ impl Op {
                 f(Role::Read, Touched::Tile(&i.index));
                 f(hbm, Touched::Buffer(i.buffer));
             }
+            OpKind::LoadTest { src } => f(Role::Read, Touched::Tile(src)),
+            OpKind::Control(_) => {}
+        }
+    }
+
+    /// The control flow of an operation that is some.
+    pub fn control(&self) -> Option<Control> {
+        match self.kind {
+            OpKind::Control(control) => Some(control),
+            _ => None,
         }
     }
 
@@ -321,6 +378,8 @@ impl Op {
             OpKind::Compute(inst) => inst.name(),
             OpKind::Dma(_) => "dma_copy",
             OpKind::Indirect(_) => "dma_indirect",
+            OpKind::LoadTest { .. } => "load_test",
+            OpKind::Control(control) => control.name(),
         }
     }
 }
@@ -379,6 +438,20 @@ impl Program {
             engine: None,
             loc,
         });
+    }
+
+    /// First and last operation of every loop, inner loops before the ones they stand in.
+    pub fn loops(&self) -> Vec<(usize, usize)> {
+        let mut open = Vec::new();
+        let mut loops = Vec::new();
+        for (index, op) in self.ops.iter().enumerate() {
+            match op.control() {
+                Some(Control::Loop) => open.push(index),
+                Some(Control::Repeat(_) | Control::RepeatWhile) => loops.extend(open.pop().map(|begin| (begin, index))),
+                _ => {}
+            }
+        }
+        loops
     }
 
     /// A tile.

@@ -1,17 +1,22 @@
 //! Rules of a tile program that every pass keeps.
 
-use super::{Mem, OpKind, Program, Touched};
+use super::{Control, Engine, Mem, Op, OpKind, Program, Touched};
 use crate::diag::{Diagnostic, Result};
+use crate::dtype::DType;
 
-/// Checks that operands lie inside their tiles and buffers, that nothing is read before it was written, and that both
-/// sides of a DMA have as many elements. A violation is a defect of the pass that ran last.
+/// Checks that operands lie inside their tiles and buffers, that nothing is read before it was written, that both sides
+/// of a DMA have as many elements, that control flow nests, and that no tile lives across it. A violation is a defect of
+/// the pass that ran last.
 ///
 /// # Errors
 /// The first violation.
 pub fn verify(program: &Program) -> Result<()> {
     let mut written = vec![false; program.tiles.len()];
+    let mut structure = Structure::default();
+    // Number of the stretch of straight code that touched a tile.
+    let mut stretch = vec![None; program.tiles.len()];
     for (index, op) in program.ops.iter().enumerate() {
-        let mut problem: Option<String> = None;
+        let mut problem: Option<String> = structure.step(op);
         op.for_each(|role, touched| {
             let message = match touched {
                 Touched::Tile(view) => match program.tiles.get(view.tile.index()) {
@@ -27,6 +32,8 @@ pub fn verify(program: &Program) -> Result<()> {
                                 "touches partitions {}+{} bytes {low}..{high} of tile {} `{}` with {} partitions of {} bytes",
                                 view.partition, view.partitions, view.tile.0, tile.name, tile.partitions, tile.bytes
                             ))
+                        } else if *stretch[view.tile.index()].get_or_insert(structure.stretch) != structure.stretch {
+                            Some(format!("touches tile {} `{}` across control flow", view.tile.0, tile.name))
                         } else if role.reads() && !written[view.tile.index()] {
                             Some(format!("reads tile {} `{}` before anything was written", view.tile.0, tile.name))
                         } else {
@@ -81,5 +88,59 @@ pub fn verify(program: &Program) -> Result<()> {
             return Err(Diagnostic::bug(format!("tile operation {index} `{}` {problem}", op.name())).at(place));
         }
     }
-    Ok(())
+    match structure.open.last() {
+        None => Ok(()),
+        Some(_) => Err(Diagnostic::bug("a loop or selection of the tile program has no end")),
+    }
+}
+
+/// What is open at a point of the program.
+#[derive(Default)]
+struct Structure {
+    /// Loops (`None`) and selections with the branches still to come.
+    open: Vec<Option<u32>>,
+    /// Control operations so far.
+    stretch: u32,
+    /// Engines whose test register was loaded since the last control operation, as bits.
+    tested: u8,
+}
+
+impl Structure {
+    fn step(&mut self, op: &Op) -> Option<String> {
+        if let OpKind::LoadTest { src } = &op.kind {
+            let Some(engine) = op.engine else {
+                return Some("has no engine".to_string());
+            };
+            self.tested |= 1 << engine.index();
+            let one = src.partitions == 1 && src.elements() == 1 && src.dtype == DType::I32;
+            return (!one).then(|| "loads something else than one i32".to_string());
+        }
+        let control = op.control()?;
+        self.stretch += 1;
+        let tested = std::mem::take(&mut self.tested);
+        if control.tests() && usize::from(tested) + 1 != 1 << Engine::ALL.len() {
+            return Some("tests registers that were not loaded".to_string());
+        }
+        let fits = match control {
+            Control::Loop => {
+                self.open.push(None);
+                true
+            }
+            Control::Repeat(0) | Control::Switch(0) => false,
+            Control::Repeat(_) | Control::RepeatWhile => self.open.pop() == Some(None),
+            Control::Switch(branches) => {
+                self.open.push(Some(branches - 1));
+                true
+            }
+            Control::NextBranch => match self.open.last_mut() {
+                Some(Some(left)) if *left > 0 => {
+                    *left -= 1;
+                    true
+                }
+                _ => false,
+            },
+            Control::EndSwitch => self.open.pop() == Some(Some(0)),
+        };
+        (!fits).then(|| "has no place here".to_string())
+    }
 }

@@ -67,6 +67,11 @@ impl Cache {
         }
     }
 
+    /// Forgets everything: no tile lives across control flow.
+    pub fn clear(&mut self) {
+        *self = Cache::new(self.limit);
+    }
+
     /// Forgets every block of a storage that is about to change.
     pub fn forget(&mut self, storage: StorageId) {
         let mut bytes = 0;

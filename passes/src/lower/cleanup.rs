@@ -1,9 +1,10 @@
 //! Removes what nothing reads: first of all the stores of values that never leave the chip.
 
-use ferrite_ir::tile::{BufferId, BufferKind, Op, Program, Touched};
+use ferrite_ir::tile::{BufferId, BufferKind, Control, Op, OpKind, Program, Touched};
 
-/// Keeps the operations that an output depends on, in one walk from the end, then drops buffers that nothing names.
-/// Inputs and outputs stay whether used or not.
+/// Keeps the operations that an output or a test of control flow depends on, in walks from the end, then drops buffers
+/// that nothing names. Inputs and outputs stay whether used or not. Without loops one walk is enough; with loops, what
+/// the next repetition reads is found by walking until nothing new is.
 pub(super) fn remove_dead_stores(program: &mut Program) {
     let mut live_tiles = vec![false; program.tiles.len()];
     let mut live_buffers: Vec<bool> = program
@@ -12,8 +13,21 @@ pub(super) fn remove_dead_stores(program: &mut Program) {
         .map(|b| matches!(b.kind, BufferKind::Output(_)))
         .collect();
     let mut keep = vec![false; program.ops.len()];
+    let loops = program.ops.iter().any(|op| op.control() == Some(Control::Loop));
+    while walk(program, &mut live_tiles, &mut live_buffers, &mut keep) && loops {}
+    let mut keep = keep.into_iter();
+    program.ops.retain(|_| keep.next().unwrap_or(true));
+    drop_buffers(program);
+}
+
+/// One walk; whether it found operations to keep.
+fn walk(program: &Program, live_tiles: &mut [bool], live_buffers: &mut [bool], keep: &mut [bool]) -> bool {
+    let mut found = false;
     for (index, op) in program.ops.iter().enumerate().rev() {
-        let mut live = false;
+        if keep[index] {
+            continue;
+        }
+        let mut live = matches!(op.kind, OpKind::LoadTest { .. } | OpKind::Control(_));
         op.for_each(|role, touched| {
             live |= role.writes()
                 && match touched {
@@ -26,6 +40,7 @@ pub(super) fn remove_dead_stores(program: &mut Program) {
             continue;
         }
         keep[index] = true;
+        found = true;
         op.for_each(|role, touched| {
             if role.reads() {
                 match touched {
@@ -36,9 +51,7 @@ pub(super) fn remove_dead_stores(program: &mut Program) {
             }
         });
     }
-    let mut keep = keep.into_iter();
-    program.ops.retain(|_| keep.next().unwrap_or(true));
-    drop_buffers(program);
+    found
 }
 
 fn drop_buffers(program: &mut Program) {
@@ -66,21 +79,22 @@ fn drop_buffers(program: &mut Program) {
     let mut used = used.into_iter();
     program.buffers.retain(|_| used.next().unwrap_or(true));
     for op in &mut program.ops {
-        rename(op, &renamed);
+        rename(op, &|b| renamed[b.index()]);
     }
 }
 
-fn rename(op: &mut Op, renamed: &[BufferId]) {
-    use ferrite_ir::tile::{Mem, OpKind};
+/// Replaces the buffers that an operation names.
+pub(super) fn rename(op: &mut Op, renamed: &impl Fn(BufferId) -> BufferId) {
+    use ferrite_ir::tile::Mem;
     match &mut op.kind {
         OpKind::Dma(pieces) => {
             for mem in pieces.iter_mut().flat_map(|p| [&mut p.src, &mut p.dst]) {
                 if let Mem::Hbm(h) = mem {
-                    h.buffer = renamed[h.buffer.index()];
+                    h.buffer = renamed(h.buffer);
                 }
             }
         }
-        OpKind::Indirect(i) => i.buffer = renamed[i.buffer.index()],
-        OpKind::Matmul { .. } | OpKind::Compute(_) => {}
+        OpKind::Indirect(i) => i.buffer = renamed(i.buffer),
+        OpKind::Matmul { .. } | OpKind::Compute(_) | OpKind::LoadTest { .. } | OpKind::Control(_) => {}
     }
 }

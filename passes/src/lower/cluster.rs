@@ -146,7 +146,7 @@ impl Lower<'_> {
 
     /// Cuts the view of an operand from outside.
     fn bind_operand(&mut self, work: &mut Work<'_>, op: OpId, v: ValueId) -> Result<()> {
-        if access(self.graph, self.plan, work.index, v) != Some(Access::Outside) || self.splat_of(v).is_some() {
+        if access(self.graph, &self.plan, work.index, v) != Some(Access::Outside) || self.splat_of(v).is_some() {
             return Ok(());
         }
         let node = self.func.op(op);
@@ -253,7 +253,7 @@ impl Lower<'_> {
                 candidates.push(columns);
             }
             for &v in &node.operands {
-                if access(self.graph, self.plan, index, v) == Some(Access::Outside) && self.splat_of(v).is_none() {
+                if access(self.graph, &self.plan, index, v) == Some(Access::Outside) && self.splat_of(v).is_none() {
                     views.push(self.view_of(v)?);
                 }
             }
@@ -520,7 +520,7 @@ impl Lower<'_> {
         }
         let missing =
             |base: ValueId| Diagnostic::bug(format!("value {} of a cluster was not computed in time", base.0));
-        match access(self.graph, self.plan, work.index, v) {
+        match access(self.graph, &self.plan, work.index, v) {
             Some(Access::Same(base)) => {
                 let from = match class {
                     Class::Full => full.get(&base),

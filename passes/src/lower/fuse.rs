@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{BinaryOp, Convolution, Func, OpId, OpKind, UnaryOp, ValueId};
+use ferrite_ir::hlo::{BinaryOp, Convolution, Func, OpId, OpKind, RegionId, UnaryOp, ValueId};
 
 /// What an element of a cluster's value stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,14 +103,60 @@ pub struct Graph<'a> {
     pub func: &'a Func,
     /// Operations that are never computed by themselves: whoever reads their result applies them on the way.
     lazy: Vec<bool>,
+    /// Values from outside that the regions of a control-flow operation use.
+    captured: BTreeMap<OpId, Vec<ValueId>>,
+}
+
+/// Whether the operation has regions that run on the device as regions.
+pub fn is_control(kind: &OpKind) -> bool {
+    matches!(kind, OpKind::While | OpKind::If | OpKind::Case)
+}
+
+/// Values that the regions of an operation use and do not define, each once.
+fn captures(func: &Func, op: OpId) -> Vec<ValueId> {
+    let mut defined = BTreeSet::new();
+    let mut used = BTreeSet::new();
+    for &region in &func.op(op).regions {
+        func.walk_regions(region, &mut |f, r| {
+            defined.extend(f.region(r).args.iter().copied());
+            used.extend(f.region(r).results.iter().copied());
+            for &inner in &f.region(r).ops {
+                defined.extend(f.op(inner).results.iter().copied());
+                used.extend(f.op(inner).operands.iter().copied());
+            }
+        });
+    }
+    used.difference(&defined).copied().collect()
 }
 
 impl<'a> Graph<'a> {
     /// Finds the operations that need no code: those that rename indices, and conversions to a narrower float that
     /// only contractions read, which happen while operands are loaded.
     pub fn new(func: &'a Func) -> Graph<'a> {
-        let body = &func.region(func.body());
-        let mut lazy = vec![false; func.op_count()];
+        let mut graph = Graph {
+            func,
+            lazy: vec![false; func.op_count()],
+            captured: BTreeMap::new(),
+        };
+        // Regions of control flow, outer ones first: what inner ones capture is known when their users are.
+        let mut regions = vec![func.body()];
+        while let Some(region) = regions.pop() {
+            graph.scan(region);
+            for &op in &func.region(region).ops {
+                if is_control(&func.op(op).kind) {
+                    graph.captured.insert(op, captures(func, op));
+                    regions.extend(func.op(op).regions.iter().copied());
+                }
+            }
+        }
+        graph
+    }
+
+    /// Decides for the operations of one region.
+    fn scan(&mut self, region: RegionId) {
+        let func = self.func;
+        let body = &func.region(region);
+        let lazy = &mut self.lazy;
         // Whether a value is read by contractions only, through views; a reverse walk sees users first.
         let mut only_contracted = vec![true; func.value_count()];
         let mut used = vec![false; func.value_count()];
@@ -141,9 +187,19 @@ impl<'a> Graph<'a> {
                         only_contracted[v.index()] = false;
                     }
                 });
+                func.walk_regions(r, &mut |f, inner| {
+                    for &v in &f.region(inner).results {
+                        only_contracted[v.index()] = false;
+                    }
+                });
             }
         }
-        Graph { func, lazy }
+    }
+
+    /// What an operation reads: its operands, and what its regions capture.
+    pub fn reads(&self, op: OpId) -> impl DoubleEndedIterator<Item = ValueId> + '_ {
+        let captured = self.captured.get(&op).map_or(&[] as &[ValueId], Vec::as_slice);
+        self.func.op(op).operands.iter().chain(captured).copied()
     }
 
     /// Whether an operation needs no code of its own.
@@ -257,12 +313,13 @@ fn trailing_reduction(shape: &[i64], dimensions: &[i64]) -> Option<i64> {
         .then(|| shape[first..].iter().product())
 }
 
-/// Groups the operations of a function's body.
-pub fn plan(graph: &Graph<'_>, limits: FuseLimits) -> Plan {
+/// Groups the operations of one region: a function's body, or one of a control-flow operation.
+pub fn plan(graph: &Graph<'_>, region: RegionId, limits: FuseLimits) -> Plan {
     let func = graph.func;
     let mut planner = Planner {
         graph,
         func,
+        region,
         limits,
         plan: Plan {
             cluster_of: vec![None; func.op_count()],
@@ -270,21 +327,22 @@ pub fn plan(graph: &Graph<'_>, limits: FuseLimits) -> Plan {
         },
         move_reads: BTreeMap::new(),
     };
-    for &op in &func.region(func.body()).ops {
+    for &op in &func.region(region).ops {
         planner.place(op);
     }
     planner.order();
     planner.find_escapes();
-    planner.plan.only_transpose = only_transposed(func);
+    planner.plan.only_transpose = only_transposed(graph, region);
     planner.plan
 }
 
 /// Values whose every use is the same transpose that keeps the innermost dimension where it is.
-fn only_transposed(func: &Func) -> BTreeMap<ValueId, Vec<i64>> {
+fn only_transposed(graph: &Graph<'_>, region: RegionId) -> BTreeMap<ValueId, Vec<i64>> {
+    let func = graph.func;
     let mut found: BTreeMap<ValueId, Vec<i64>> = BTreeMap::new();
-    let mut refused: BTreeSet<ValueId> = func.region(func.body()).results.iter().copied().collect();
-    for &op in &func.region(func.body()).ops {
-        for &v in &func.op(op).operands {
+    let mut refused: BTreeSet<ValueId> = func.region(region).results.iter().copied().collect();
+    for &op in &func.region(region).ops {
+        for v in graph.reads(op) {
             match &func.op(op).kind {
                 OpKind::Transpose(t) if t.permutation.last() == Some(&(t.permutation.len() as i64 - 1)) => {
                     let permutation = t.permutation.to_vec();
@@ -305,6 +363,7 @@ fn only_transposed(func: &Func) -> BTreeMap<ValueId, Vec<i64>> {
 struct Planner<'a> {
     graph: &'a Graph<'a>,
     func: &'a Func,
+    region: RegionId,
     limits: FuseLimits,
     plan: Plan,
     /// Clusters that a move depends on, directly or through other moves.
@@ -352,7 +411,7 @@ impl Planner<'_> {
 
     fn add_move(&mut self, op: OpId) {
         let mut reads = BTreeSet::new();
-        for &v in &self.func.op(op).operands {
+        for v in self.graph.reads(op) {
             self.collect_reads(v, None, &mut reads);
         }
         self.move_reads.insert(op, reads);
@@ -541,7 +600,7 @@ impl Planner<'_> {
     /// Marks the values that something outside of their cluster reads.
     fn find_escapes(&mut self) {
         let mut escapes = vec![false; self.func.value_count()];
-        let body = self.func.region(self.func.body());
+        let body = self.func.region(self.region);
         for &v in &body.results {
             escapes[self.graph.trace(v).0.index()] = true;
         }
@@ -549,7 +608,7 @@ impl Planner<'_> {
             if self.graph.is_lazy(op) {
                 continue;
             }
-            for &v in &self.func.op(op).operands {
+            for v in self.graph.reads(op) {
                 let (base, _) = self.graph.trace(v);
                 let home = self.func.def(base).and_then(|def| self.plan.cluster_of[def.index()]);
                 if home.is_none() || home != self.plan.cluster_of[op.index()] {
@@ -566,7 +625,7 @@ impl Planner<'_> {
         let mut emitted_cluster = vec![false; self.plan.clusters.len()];
         let mut emitted_op = vec![false; func.op_count()];
         let mut nodes = Vec::new();
-        for &op in &func.region(func.body()).ops {
+        for &op in &func.region(self.region).ops {
             let start = match self.plan.cluster_of[op.index()] {
                 Some(c) => Node::Cluster(c),
                 None if self.move_reads.contains_key(&op) => Node::Move(op),
@@ -596,7 +655,7 @@ impl Planner<'_> {
                     Node::Move(o) => std::slice::from_ref(o),
                 };
                 for &member in members.iter().rev() {
-                    for &v in func.op(member).operands.iter().rev() {
+                    for v in self.graph.reads(member).rev() {
                         let Some(def) = func.def(self.graph.trace(v).0) else {
                             continue;
                         };
@@ -613,9 +672,9 @@ impl Planner<'_> {
     }
 }
 
-/// Last step of the plan that reads each value, views of it included, by [`ValueId::index`]; results of the function
+/// Last step of the plan that reads each value, views of it included, by [`ValueId::index`]; results of the region
 /// count as read after the last step.
-pub fn last_reads(graph: &Graph<'_>, plan: &Plan) -> Vec<usize> {
+pub fn last_reads(graph: &Graph<'_>, region: RegionId, plan: &Plan) -> Vec<usize> {
     let func = graph.func;
     let mut last = vec![0; func.value_count()];
     for (step, node) in plan.nodes.iter().enumerate() {
@@ -623,14 +682,14 @@ pub fn last_reads(graph: &Graph<'_>, plan: &Plan) -> Vec<usize> {
             Node::Cluster(c) => plan.clusters[*c].ops.as_slice(),
             Node::Move(op) => std::slice::from_ref(op),
         };
-        for &v in members.iter().flat_map(|&op| &func.op(op).operands) {
+        for v in members.iter().flat_map(|&op| graph.reads(op)) {
             let (base, chain) = graph.trace(v);
             for value in chain.iter().map(|&op| func.result(op)).chain([base]) {
                 last[value.index()] = step;
             }
         }
     }
-    for &v in &func.region(func.body()).results {
+    for &v in &func.region(region).results {
         last[graph.trace(v).0.index()] = plan.nodes.len();
     }
     last

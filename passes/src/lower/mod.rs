@@ -10,6 +10,7 @@
 //! * `elementwise`: operations on tiles as engine instructions;
 //! * `contraction`: dots and convolutions on the PE array;
 //! * `moves`: everything that only moves data;
+//! * `control`: loops and branches;
 //! * `cumulative`: running reductions;
 //! * `wide`: conversions from and to 64 bits;
 //! * `cleanup`: removes stores that nothing reads;
@@ -22,6 +23,7 @@ mod block;
 mod cleanup;
 mod cluster;
 mod contraction;
+mod control;
 mod cumulative;
 mod elementwise;
 pub mod fuse;
@@ -30,6 +32,8 @@ mod moves;
 pub mod view;
 mod wide;
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
@@ -83,18 +87,23 @@ struct Lower<'a> {
     func: &'a Func,
     machine: &'a MachineModel,
     options: &'a LowerOptions,
-    plan: &'a Plan,
+    /// Plan of the region that is being lowered.
+    plan: Rc<Plan>,
     program: tile::Program,
     storages: Vec<Storage>,
     /// Where the values that lie in memory are.
     views: Vec<Option<StridedView>>,
     cache: Cache,
     /// Row scatters that may update an input's buffer, because an output shares it.
-    in_place: std::collections::BTreeSet<OpId>,
+    in_place: BTreeSet<OpId>,
     /// Last step of the plan that reads a value from memory, by [`ValueId::index`].
     last_read: Vec<usize>,
     /// Step of the plan that is being lowered.
     step: usize,
+    /// The values of the region that is being lowered, if it is not the function's body: others may be read after it.
+    local: Option<BTreeSet<ValueId>>,
+    /// Storages that several values share.
+    shared: BTreeSet<StorageId>,
     /// Where the next operation of the program should write its result, if somebody collects it.
     wanted: Option<View>,
     /// Location given to emitted operations.
@@ -112,17 +121,14 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
     })?;
     let func = module.func(entry);
     let graph = Graph::new(func);
-    let limits = FuseLimits {
-        whole_row_columns: whole_row_columns(machine),
-        ops: options.cluster_ops,
-    };
-    let plan = fuse::plan(&graph, limits);
+    let limits = fuse_limits(machine, options);
+    let plan = Rc::new(fuse::plan(&graph, func.body(), limits));
     let mut lower = Lower {
         graph: &graph,
         func,
         machine,
         options,
-        plan: &plan,
+        plan: plan.clone(),
         program: tile::Program {
             locs: module.locs.clone(),
             ..tile::Program::default()
@@ -131,20 +137,16 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         views: vec![None; func.value_count()],
         cache: Cache::new(options.cache_bytes),
         in_place: moves::in_place_updates(&graph),
-        last_read: fuse::last_reads(&graph, &plan),
+        last_read: fuse::last_reads(&graph, func.body(), &plan),
         step: 0,
+        local: None,
+        shared: BTreeSet::new(),
         wanted: None,
         loc: LocId::UNKNOWN,
     };
     lower.bind_inputs()?;
     lower.bind_outputs()?;
-    for (step, &node) in plan.nodes.iter().enumerate() {
-        lower.step = step;
-        match node {
-            Node::Cluster(index) => lower.cluster(&plan.clusters[index])?,
-            Node::Move(op) => lower.move_op(op)?,
-        }
-    }
+    lower.steps()?;
     lower.finish_outputs()?;
     let mut program = lower.program;
     cleanup::remove_dead_stores(&mut program);
@@ -152,6 +154,13 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
     fuse_instructions::drop_empty(&mut program);
     tile::verify(&program)?;
     Ok(program)
+}
+
+fn fuse_limits(machine: &MachineModel, options: &LowerOptions) -> FuseLimits {
+    FuseLimits {
+        whole_row_columns: whole_row_columns(machine),
+        ops: options.cluster_ops,
+    }
 }
 
 /// Columns of fp32 that a cluster with whole rows may have: about eight such rows fit a partition.
@@ -171,6 +180,19 @@ fn device_dtype(dtype: DType) -> DType {
 }
 
 impl<'a> Lower<'a> {
+    /// Lowers the clusters and moves of the current plan.
+    fn steps(&mut self) -> Result<()> {
+        let plan = self.plan.clone();
+        for (step, &node) in plan.nodes.iter().enumerate() {
+            self.step = step;
+            match node {
+                Node::Cluster(index) => self.cluster(&plan.clusters[index])?,
+                Node::Move(op) => self.move_op(op)?,
+            }
+        }
+        Ok(())
+    }
+
     fn error_at(&self, loc: LocId, code: Code, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, message).at(self.program.locs.get(loc))
     }
@@ -296,10 +318,23 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    /// Whether every read of an input comes before the first write of a buffer, in program order.
+    /// Whether every read of an input comes before the first write of a buffer, in program order; what a loop does, it
+    /// does from its first operation to its last.
     fn written_after_reads(&self, buffer: BufferId, input: u32) -> bool {
         let mut written = false;
-        for op in &self.program.ops {
+        let mut loops = self.program.loops();
+        // Outer loops, from the last one to the first: taken from the end.
+        loops.sort_unstable_by_key(|&(begin, end)| (std::cmp::Reverse(begin), end));
+        let mut open: Option<(usize, bool)> = None;
+        for (index, op) in self.program.ops.iter().enumerate() {
+            while loops.last().is_some_and(|l| l.0 <= index) {
+                let Some((begin, end)) = loops.pop() else { break };
+                if open.is_none_or(|(until, _)| end > until) {
+                    let body = &self.program.ops[begin..=end];
+                    open = Some((end, body.iter().any(|op| self.writes(op, buffer))));
+                }
+            }
+            written |= open.is_some_and(|(until, writes)| index <= until && writes);
             let mut late = false;
             let mut writes = false;
             op.for_each(|role, touched| {
@@ -319,6 +354,19 @@ impl<'a> Lower<'a> {
             }
         }
         true
+    }
+
+    fn writes(&self, op: &tile::Op, buffer: BufferId) -> bool {
+        let mut writes = false;
+        op.for_each(|role, touched| {
+            writes |= role.writes()
+                && match touched {
+                    tile::Touched::Hbm(h) => h.buffer == buffer,
+                    tile::Touched::Buffer(b) => b == buffer,
+                    tile::Touched::Tile(_) => false,
+                };
+        });
+        writes
     }
 
     /// Where a value lies, copying it where a chain of views cannot be expressed by strides.

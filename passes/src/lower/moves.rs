@@ -62,6 +62,8 @@ impl Lower<'_> {
                 self.views[result.index()] = Some(target);
                 Ok(())
             }
+            OpKind::While => self.while_loop(op),
+            OpKind::If | OpKind::Case => self.switch(op),
             OpKind::Convert => self.change_width(op),
             OpKind::OptimizationBarrier => {
                 // Order is program order here: every value passes through.
@@ -188,7 +190,7 @@ impl Lower<'_> {
     }
 
     /// Fills a whole row-major result with a scalar.
-    fn fill(&mut self, result: &StridedView, value: ValueId) -> Result<()> {
+    pub(super) fn fill(&mut self, result: &StridedView, value: ValueId) -> Result<()> {
         let total = result.elements();
         if total == 0 {
             return Ok(());
@@ -342,7 +344,13 @@ impl Lower<'_> {
             BufferKind::Input(_) => self.in_place.contains(&op),
             BufferKind::Output(_) | BufferKind::Const(_) => false,
         };
-        whole && owned && self.last_read[root.index()] <= self.step
+        whole && owned && self.is_last_read(root, base)
+    }
+
+    /// Whether nothing reads the contents of a storage, of which `view` is all and `root` the value, after this step.
+    pub(super) fn is_last_read(&self, root: ValueId, view: &StridedView) -> bool {
+        let local = self.local.as_ref().is_none_or(|local| local.contains(&root));
+        local && !self.shared.contains(&view.storage) && self.last_read[root.index()] <= self.step
     }
 
     /// A copy of the input whose rows at the given places are replaced or added to.

@@ -99,7 +99,7 @@ pub fn assign_engines(program: &mut Program, machine: &MachineModel, window: usi
                     accumulate: None,
                 });
             }
-        } else if program.ops[index].engine.is_none() {
+        } else if program.ops[index].engine.is_none() && program.ops[index].control().is_none() {
             let engine = match &program.ops[index].kind {
                 OpKind::Matmul { .. } => Engine::Tensor,
                 OpKind::Indirect(_) => Engine::GpSimd,
@@ -114,7 +114,12 @@ pub fn assign_engines(program: &mut Program, machine: &MachineModel, window: usi
                         Engine::Scalar
                     }
                 }
-                OpKind::Compute(_) => continue,
+                OpKind::Compute(_) | OpKind::Control(_) => continue,
+                OpKind::LoadTest { .. } => {
+                    return Err(Diagnostic::bug(format!(
+                        "tile operation {index} `load_test` names no engine"
+                    )));
+                }
             };
             program.ops[index].engine = Some(engine);
         }

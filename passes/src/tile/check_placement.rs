@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::machine::{MachineModel, Space};
-use ferrite_ir::tile::{BufferKind, Program, Touched};
+use ferrite_ir::tile::{BufferKind, Control, Program, Touched};
 
 use super::place::Placement;
 
@@ -45,6 +45,24 @@ pub fn check_placement(program: &Program, placement: &Placement, machine: &Machi
             let entry = life[object].get_or_insert((index, index));
             entry.1 = index;
         });
+    }
+    // Contents that come into a loop or leave it must survive every repetition.
+    let mut open = Vec::new();
+    for (index, op) in program.ops.iter().enumerate() {
+        match op.control() {
+            Some(Control::Loop) => open.push(index),
+            Some(Control::Repeat(_) | Control::RepeatWhile) => {
+                let begin = open.pop().unwrap_or(0);
+                for life in life.iter_mut().flatten() {
+                    let inside = life.0 >= begin && life.1 <= index;
+                    let apart = life.1 < begin || life.0 > index;
+                    if !inside && !apart {
+                        *life = (life.0.min(begin), life.1.max(index));
+                    }
+                }
+            }
+            _ => {}
+        }
     }
     let mut starts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (object, life) in life.iter().enumerate() {

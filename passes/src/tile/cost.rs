@@ -112,6 +112,16 @@ pub(crate) fn op_cost(program: &Program, machine: &MachineModel, op: &Op) -> OpC
             cost.latency += generate;
             cost
         }
+        OpKind::LoadTest { .. } => {
+            let time = machine.ps(Engine::Sync, machine.sync.register_load_sbuf_cycles);
+            OpCost {
+                occupancy: time,
+                latency: time,
+                ..OpCost::default()
+            }
+        }
+        // What meeting costs depends on what is under way.
+        OpKind::Control(_) => OpCost::default(),
     }
 }
 

@@ -2,19 +2,20 @@
 //!
 //! A matmul becomes the load of its stationary operand, unless it is loaded still, and the multiplication; a change of
 //! activation function loads the function's table set first. An instruction has one wait and one update; further waits
-//! are semaphore instructions before it.
+//! are semaphore instructions before it. Loops and branches are the same on every engine, each with its own registers.
 
-use ferrite_ir::diag::{Diagnostic, Result};
+use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::isa::{
-    self, Ap, Indirect, Instr, Queue, Transfer, Update, UpdateAt, UpdateKind, Var, VarId, VarKind, Wait,
+    self, Ap, BranchCond, Indirect, Instr, Queue, Reg, RegOp, RegOrImm, Transfer, Update, UpdateAt, UpdateKind, Var,
+    VarId, VarKind, Wait,
 };
 use ferrite_ir::loc::LocId;
 use ferrite_ir::machine::{Engine, MachineModel};
-use ferrite_ir::tile::{BufferKind, Inst, Mem, OpKind, Program, Touched, View};
+use ferrite_ir::tile::{BufferKind, Control, Inst, Mem, OpKind, Program, Touched, View};
 
 use super::encode_dma::encode_piece;
 use super::place::Placement;
-use super::synchronise::{OpSync, RELEASE, SyncPlan, Waits, counter_of};
+use super::synchronise::{FIRST_TRANSFER, OpSync, SyncPlan, Waits, counter_of, is_released, release_of};
 
 struct Encoder<'a> {
     program: &'a Program,
@@ -22,10 +23,26 @@ struct Encoder<'a> {
     machine: &'a MachineModel,
     out: isa::Program,
     vars: Vec<Option<VarId>>,
-    table_set: u8,
-    /// Number of resets that an engine has not yet waited for.
-    pending_release: [u32; 5],
+    /// Table set of activation functions that is loaded; none where paths meet.
+    table_set: Option<u8>,
+    /// Loops and selections that are open.
+    open: Vec<Open>,
 }
+
+/// A position in each engine's stream.
+type Positions = [u32; 5];
+
+/// A loop or selection whose end is not reached.
+struct Open {
+    /// Where a loop's body begins.
+    start: Positions,
+    /// Of a selection: branch instructions to the branches still to come, next one last, and those to the end.
+    dispatch: Vec<Positions>,
+    leave: Vec<Positions>,
+}
+
+/// Register that holds what is tested.
+const TEST: Reg = Reg(0);
 
 /// Encodes a program.
 ///
@@ -52,19 +69,23 @@ pub fn encode(
         machine,
         out,
         vars,
-        table_set: machine.scalar.table_sets.resident as u8,
-        pending_release: [0; 5],
+        table_set: Some(machine.scalar.table_sets.resident as u8),
+        open: Vec::new(),
     };
-    let mut resets = plan.resets.iter().enumerate().peekable();
+    let mut resets = plan.resets.iter().peekable();
     for (index, sync) in plan.ops.iter().enumerate() {
-        while let Some((number, reset)) = resets.next_if(|(_, r)| r.before == index) {
-            encoder.reset(&reset.waits, Some(number as u32 + 1));
+        while let Some(reset) = resets.next_if(|r| r.before == index) {
+            encoder.meet(&reset.waits);
+            encoder.release(plan.semaphores);
         }
-        encoder.op(index, sync)?;
+        match program.ops[index].control() {
+            Some(control) => encoder.control(control, program.ops[index].loc)?,
+            None => encoder.op(index, sync)?,
+        }
     }
-    for (_, reset) in resets {
+    for reset in resets {
         if plan.semaphores > 0 {
-            encoder.reset(&reset.waits, None);
+            encoder.meet(&reset.waits);
             // Left as found, so that the program may run again.
             let clear = isa::Op::RangeClear {
                 first: 0,
@@ -124,15 +145,6 @@ fn variables(program: &Program, placement: &Placement, out: &mut isa::Program) -
 
 impl Encoder<'_> {
     fn push(&mut self, engine: Engine, instr: Instr) {
-        let resets = std::mem::take(&mut self.pending_release[engine.index()]);
-        if resets > 0 {
-            let mut release = Instr::new(isa::Op::Semaphore, instr.loc);
-            release.wait = Some(Wait {
-                semaphore: RELEASE,
-                value: resets,
-            });
-            self.out.streams[engine.index()].push(release);
-        }
         self.out.streams[engine.index()].push(instr);
     }
 
@@ -149,32 +161,174 @@ impl Encoder<'_> {
         last
     }
 
-    /// SyncE waits for everything; then, but at the end, clears all semaphores and releases the others.
-    /// The releasing semaphore itself is not cleared: it counts the resets.
-    fn reset(&mut self, waits: &[(u16, u32)], number: Option<u32>) {
+    /// SyncE waits for everything.
+    fn meet(&mut self, waits: &[(u16, u32)]) {
         for &(semaphore, value) in waits {
             let mut instr = Instr::new(isa::Op::Semaphore, LocId::UNKNOWN);
             instr.wait = Some(Wait { semaphore, value });
             self.push(Engine::Sync, instr);
         }
-        let Some(number) = number else { return };
-        let total = self.machine.sync.semaphores as u16;
-        for (first, count) in [(0, RELEASE), (RELEASE + 1, total.saturating_sub(RELEASE + 1))] {
-            let clear = isa::Op::RangeClear { first, count };
-            self.push(Engine::Sync, Instr::new(clear, LocId::UNKNOWN));
-        }
-        let mut release = Instr::new(isa::Op::Semaphore, LocId::UNKNOWN);
-        release.update = Some(Update {
-            semaphore: RELEASE,
-            kind: UpdateKind::Add(1),
-            at: UpdateAt::Complete,
-        });
-        self.push(Engine::Sync, release);
-        for engine in Engine::ALL {
-            if engine != Engine::Sync {
-                self.pending_release[engine.index()] = number;
+    }
+
+    /// SyncE clears the semaphores in use and releases the others, each of which clears what released it and counts that.
+    fn release(&mut self, semaphores: u16) {
+        let counters = Engine::ALL.len() as u16;
+        let transfers = semaphores.saturating_sub(FIRST_TRANSFER);
+        for (first, count) in [(0, counters), (FIRST_TRANSFER, transfers)] {
+            if count > 0 {
+                let clear = isa::Op::RangeClear { first, count };
+                self.push(Engine::Sync, Instr::new(clear, LocId::UNKNOWN));
             }
         }
+        let add = |semaphore| Update {
+            semaphore,
+            kind: UpdateKind::Add(1),
+            at: UpdateAt::Complete,
+        };
+        for engine in Engine::ALL.into_iter().filter(|&e| is_released(e)) {
+            let semaphore = release_of(engine);
+            let mut release = Instr::new(isa::Op::Semaphore, LocId::UNKNOWN);
+            release.update = Some(add(semaphore));
+            self.push(Engine::Sync, release);
+            let clear = isa::Op::RangeClear {
+                first: semaphore,
+                count: 1,
+            };
+            let mut taken = Instr::new(clear, LocId::UNKNOWN);
+            taken.wait = Some(Wait { semaphore, value: 1 });
+            taken.update = Some(add(counter_of(engine)));
+            self.push(engine, taken);
+        }
+    }
+
+    fn positions(&self) -> Positions {
+        std::array::from_fn(|e| self.out.streams[e].len() as u32)
+    }
+
+    /// The same instruction on every engine; where they lie.
+    fn everywhere(&mut self, op: &isa::Op, loc: LocId) -> Positions {
+        let at = self.positions();
+        for engine in Engine::ALL {
+            self.push(engine, Instr::new(op.clone(), loc));
+        }
+        at
+    }
+
+    /// Lets branches that were encoded before their target was known go on here.
+    fn land(&mut self, branches: &[Positions]) {
+        let here = self.positions();
+        for positions in branches {
+            for (e, &at) in positions.iter().enumerate() {
+                if let Some(isa::Op::Branch { target, .. }) =
+                    self.out.streams[e].get_mut(at as usize).map(|i| &mut i.op)
+                {
+                    *target = here[e];
+                }
+            }
+        }
+    }
+
+    /// Register that counts the repetitions of the innermost loop.
+    fn counter(&self, loc: LocId) -> Result<Reg> {
+        let number = self.open.len() as u64;
+        if number >= self.machine.sync.registers_per_sequencer {
+            return Err(Diagnostic::error(
+                Code::Unsupported,
+                format!(
+                    "loops are nested deeper than the {} registers of a sequencer",
+                    self.machine.sync.registers_per_sequencer
+                ),
+            )
+            .at(self.program.locs.get(loc))
+            .help("move inner loops out, or join nested loops into one"));
+        }
+        Ok(Reg(number as u8))
+    }
+
+    /// Loops and branches, the same on every engine, after all have met.
+    fn control(&mut self, control: Control, loc: LocId) -> Result<()> {
+        let branch = |cond, a, b| isa::Op::Branch { cond, a, b, target: 0 };
+        let always = branch(BranchCond::Always, RegOrImm::Imm(0), RegOrImm::Imm(0));
+        let stray = || Diagnostic::bug(format!("`{}` has no beginning", control.name()));
+        // What is loaded depends on the way here.
+        self.table_set = None;
+        match control {
+            Control::Loop => {
+                self.open.push(Open {
+                    start: [0; 5],
+                    dispatch: Vec::new(),
+                    leave: Vec::new(),
+                });
+                let dst = self.counter(loc)?;
+                let value = RegOrImm::Imm(0);
+                self.everywhere(&isa::Op::RegMove { dst, value }, loc);
+                let start = self.positions();
+                if let Some(open) = self.open.last_mut() {
+                    open.start = start;
+                }
+            }
+            Control::Repeat(times) => {
+                let dst = self.counter(loc)?;
+                let count = isa::Op::RegAlu {
+                    dst,
+                    op: RegOp::Add,
+                    a: RegOrImm::Reg(dst),
+                    b: RegOrImm::Imm(1),
+                };
+                self.everywhere(&count, loc);
+                let last = RegOrImm::Imm(i32::try_from(times).unwrap_or(i32::MAX));
+                let back = branch(BranchCond::Lt, RegOrImm::Reg(dst), last);
+                self.repeat(&back, loc).ok_or_else(stray)?;
+            }
+            Control::RepeatWhile => {
+                let back = branch(BranchCond::Ne, RegOrImm::Reg(TEST), RegOrImm::Imm(0));
+                self.repeat(&back, loc).ok_or_else(stray)?;
+            }
+            Control::Switch(branches) => {
+                let mut dispatch = Vec::new();
+                for number in 0..branches {
+                    let go = if number + 1 < branches {
+                        branch(BranchCond::Eq, RegOrImm::Reg(TEST), RegOrImm::Imm(number as i32))
+                    } else {
+                        always.clone()
+                    };
+                    dispatch.push(self.everywhere(&go, loc));
+                }
+                dispatch.reverse();
+                let first = dispatch.pop();
+                self.land(first.as_slice());
+                self.open.push(Open {
+                    start: [0; 5],
+                    dispatch,
+                    leave: Vec::new(),
+                });
+            }
+            Control::NextBranch => {
+                let leave = self.everywhere(&always, loc);
+                let open = self.open.last_mut().ok_or_else(stray)?;
+                open.leave.push(leave);
+                let next = open.dispatch.pop();
+                self.land(next.as_slice());
+            }
+            Control::EndSwitch => {
+                let open = self.open.pop().ok_or_else(stray)?;
+                self.land(&open.leave);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the innermost loop with a branch to its start.
+    fn repeat(&mut self, back: &isa::Op, loc: LocId) -> Option<()> {
+        let at = self.everywhere(back, loc);
+        let open = self.open.pop()?;
+        for (e, &index) in at.iter().enumerate() {
+            if let Some(isa::Op::Branch { target, .. }) = self.out.streams[e].get_mut(index as usize).map(|i| &mut i.op)
+            {
+                *target = open.start[e];
+            }
+        }
+        Some(())
     }
 
     fn ap(&self, view: &View) -> Ap {
@@ -240,8 +394,8 @@ impl Encoder<'_> {
             OpKind::Compute(inst) => {
                 if let Inst::Activation { func, .. } = inst {
                     let set = func.table_set();
-                    if set != self.table_set && u64::from(set) != self.machine.scalar.table_sets.resident {
-                        self.table_set = set;
+                    if Some(set) != self.table_set && u64::from(set) != self.machine.scalar.table_sets.resident {
+                        self.table_set = Some(set);
                         self.push(engine, Instr::new(isa::Op::ActTableLoad { set }, op.loc));
                     }
                 }
@@ -249,6 +403,11 @@ impl Encoder<'_> {
                 let Ok(mapped) = mapped;
                 (isa::Op::Compute(mapped), op.loc)
             }
+            OpKind::LoadTest { src } => {
+                let src = self.ap(src);
+                (isa::Op::RegLoad { dst: TEST, src }, op.loc)
+            }
+            OpKind::Control(_) => return Err(bug("is no operation of one engine")),
             OpKind::Dma(pieces) => {
                 let Some(semaphore) = sync.transfer else {
                     return Err(bug("has no semaphore"));

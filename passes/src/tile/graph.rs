@@ -101,9 +101,17 @@ impl Graph {
         let mut starts = Vec::with_capacity(program.ops.len() + 1);
         let mut preds: Vec<u32> = Vec::with_capacity(program.ops.len() * 4);
         let mut found: Vec<u32> = Vec::new();
+        // The last control operation: nothing moves across one.
+        let mut control: Option<u32> = None;
         starts.push(0);
         for (index, op) in program.ops.iter().enumerate() {
             found.clear();
+            if op.control().is_some() {
+                found.extend((control.unwrap_or(0)..index as u32).map(|node| node << 1));
+                control = Some(index as u32);
+            } else {
+                found.extend(control.map(|node| node << 1));
+            }
             let mut depends = |node: u32, hazard: Hazard| found.push(node << 1 | u32::from(hazard == Hazard::Raw));
             op.for_each(|role, touched| {
                 let (map, access) = match touched {

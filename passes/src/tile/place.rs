@@ -323,6 +323,17 @@ fn place_scratch(program: &Program, machine: &MachineModel, placement: &mut Plac
             }
         });
     }
+    // What is touched inside and outside of a loop holds its contents through all of it.
+    for (begin, end) in program.loops() {
+        for (first, last) in lives.iter_mut().flatten() {
+            if *first < begin && *last >= begin {
+                *last = (*last).max(end);
+            }
+            if *last > end && *first <= end {
+                *first = (*first).min(begin);
+            }
+        }
+    }
     let mut kinds = [0u64; 3];
     for (index, buffer) in program.buffers.iter().enumerate() {
         match buffer.kind {

@@ -70,6 +70,8 @@ fn lane_of(op: &ferrite_ir::tile::Op) -> usize {
         OpKind::Indirect(_) => op.engine.unwrap_or(Engine::GpSimd).index(),
         OpKind::Dma(_) if is_load(&op.kind) => LOADS,
         OpKind::Dma(_) => STORES,
+        OpKind::LoadTest { .. } => op.engine.unwrap_or(Engine::Sync).index(),
+        OpKind::Control(_) => Engine::Sync.index(),
     }
 }
 

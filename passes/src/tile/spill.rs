@@ -408,6 +408,8 @@ fn rename(op: &mut Op, name: &mut impl FnMut(TileId) -> TileId) {
                 *v = view(v);
             }
         }
+        OpKind::LoadTest { src } => *src = view(src),
+        OpKind::Control(_) => {}
         OpKind::Compute(inst) => {
             let renamed: std::result::Result<_, std::convert::Infallible> = inst.try_map(&mut |_, v| Ok(view(v)));
             let Ok(renamed) = renamed;

@@ -10,7 +10,9 @@
 //! assumption); transfers do not interlock with anything, so their triggers wait for the triggering engine too.
 //! Each outstanding transfer has a semaphore of its own, used again only when the engine that starts the next transfer
 //! knows the last one to be complete. Counters would overflow in long programs: before that SyncE waits for everything,
-//! clears all semaphores and releases the other engines.
+//! clears all semaphores and releases the other engines. The same happens at every point of control flow: each engine
+//! has a releasing semaphore that it clears itself, and counts that, so that a reset leaves all semaphores with the same
+//! values whatever ran before it, and a loop finds at its start what it found the first time.
 
 use std::collections::VecDeque;
 
@@ -89,11 +91,18 @@ pub(crate) fn counter_of(engine: Engine) -> u16 {
     engine.index() as u16
 }
 
-/// Semaphore that releases the other engines after a reset: holds the number of resets and is never cleared by one.
-pub(crate) const RELEASE: u16 = Engine::ALL.len() as u16;
+/// Semaphore by which SyncE releases an engine after a reset; the engine clears it.
+pub(crate) fn release_of(engine: Engine) -> u16 {
+    (Engine::ALL.len() + engine.index()) as u16
+}
 
 /// First completion semaphore of transfers.
-const FIRST_TRANSFER: u16 = RELEASE + 1;
+pub(crate) const FIRST_TRANSFER: u16 = 2 * Engine::ALL.len() as u16;
+
+/// Whether a reset releases the engine, which then counts 1: all but SyncE, which makes the reset.
+pub(crate) fn is_released(engine: Engine) -> bool {
+    engine != Engine::Sync
+}
 
 /// Which matmuls must load their stationary operand: all but those that find it loaded and unchanged.
 fn stationary_loads(program: &Program) -> Vec<bool> {
@@ -119,6 +128,8 @@ fn stationary_loads(program: &Program) -> Vec<bool> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Node {
+    /// Control flow: nothing depends on it but through the reset before it.
+    Control,
     Compute(Engine),
     /// Slot and generation within the epoch.
     Transfer(u16, u32),
@@ -187,8 +198,8 @@ struct Planner<'a> {
     /// Waits by operation: those of the load, then those of the operation.
     waits: Vec<[SmallVec<[u32; 2]>; 2]>,
     signals: Vec<bool>,
-    /// Operations that SyncE waits for at each reset.
-    resets: Vec<(usize, Vec<u32>)>,
+    /// Operations that SyncE waits for at each reset, and engines that did nothing but count their release.
+    resets: Vec<(usize, Vec<u32>, Vec<Engine>)>,
     /// Loads that SyncE started and does not know to be complete, with the time each takes; their sum.
     queued: VecDeque<(usize, u64)>,
     queued_time: u64,
@@ -200,6 +211,7 @@ impl Planner<'_> {
             return true;
         }
         match self.nodes[node] {
+            Node::Control => true,
             Node::Compute(by) => self.clocks.get(engine, by.index()) > node as u32,
             Node::Transfer(slot, generation) => {
                 self.clocks.get(engine, Engine::ALL.len() + slot as usize) >= generation
@@ -210,6 +222,7 @@ impl Planner<'_> {
     fn learn(&mut self, engine: Engine, node: usize) {
         let from = self.version[node] as usize;
         match self.nodes[node] {
+            Node::Control => {}
             Node::Compute(by) => {
                 self.signals[node] = true;
                 self.clocks.learn(engine, from, by.index(), node as u32 + 1);
@@ -284,11 +297,17 @@ impl Planner<'_> {
         let mut deps: Vec<u32> = self.last.iter().flatten().map(|&n| n as u32).collect();
         deps.extend(self.slots.iter().filter(|(g, _)| *g > 0).map(|&(_, n)| n as u32));
         let waits = self.wait_for(Engine::Sync, true, &mut deps);
-        self.resets.push((before, waits.to_vec()));
+        let idle = |e: &Engine| is_released(*e) && self.last[e.index()].is_none();
+        let idle = if self.resets.is_empty() {
+            Vec::new()
+        } else {
+            Engine::ALL.into_iter().filter(idle).collect()
+        };
+        self.resets.push((before, waits.to_vec(), idle));
         self.clocks.reset(before as u32);
         self.slots.fill((0, 0));
         self.last = [None; 5];
-        self.count = [0; 5];
+        self.count = Engine::ALL.map(|e| u32::from(is_released(e)));
         self.epoch = before;
     }
 }
@@ -339,6 +358,13 @@ pub fn synchronise(
     let mut memory = Memory::new(program, placement);
     let mut deps: Vec<u32> = Vec::new();
     for (index, op) in program.ops.iter().enumerate() {
+        if op.control().is_some() {
+            planner.reset(index);
+            planner.nodes.push(Node::Control);
+            planner.version.push(0);
+            planner.waits.push(Default::default());
+            continue;
+        }
         let Some(engine) = op.engine else {
             return Err(
                 Diagnostic::bug(format!("tile operation {index} `{}` has no engine", op.name()))
@@ -407,7 +433,7 @@ impl Planner<'_> {
         let mut resets = self.resets.iter().peekable();
         for (index, value) in value.iter_mut().enumerate() {
             while resets.next_if(|r| r.0 <= index).is_some() {
-                counters = [0; 5];
+                counters = Engine::ALL.map(|e| u32::from(is_released(e)));
             }
             *value = match self.nodes[index] {
                 Node::Compute(engine) => {
@@ -416,6 +442,7 @@ impl Planner<'_> {
                     *counter
                 }
                 Node::Transfer(_, generation) => generation * increment,
+                Node::Control => 0,
             };
         }
         let target = |node: &u32| {
@@ -423,6 +450,8 @@ impl Planner<'_> {
             let semaphore = match self.nodes[node] {
                 Node::Compute(engine) => counter_of(engine),
                 Node::Transfer(slot, _) => FIRST_TRANSFER + slot,
+                // Never waited for: the reset before it did.
+                Node::Control => counter_of(Engine::Sync),
             };
             (semaphore, value[node])
         };
@@ -431,9 +460,9 @@ impl Planner<'_> {
             .map(|index| {
                 let transfer = match self.nodes[index] {
                     Node::Transfer(slot, _) => Some(FIRST_TRANSFER + slot),
-                    Node::Compute(_) => None,
+                    Node::Compute(_) | Node::Control => None,
                 };
-                semaphores = semaphores.max(transfer.map_or(RELEASE + 1, |t| t + 1));
+                semaphores = semaphores.max(transfer.map_or(FIRST_TRANSFER, |t| t + 1));
                 let [load_waits, waits] = &self.waits[index];
                 OpSync {
                     load_waits: load_waits.iter().map(target).collect(),
@@ -447,9 +476,13 @@ impl Planner<'_> {
         let resets = self
             .resets
             .iter()
-            .map(|(before, waits)| Reset {
+            .map(|(before, waits, idle)| Reset {
                 before: *before,
-                waits: waits.iter().map(target).collect(),
+                waits: waits
+                    .iter()
+                    .map(target)
+                    .chain(idle.iter().map(|&e| (counter_of(e), 1)))
+                    .collect(),
             })
             .collect();
         debug_assert_eq!(self.program.ops.len(), n);

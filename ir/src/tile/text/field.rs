@@ -133,9 +133,10 @@ impl Field for DmaPiece {
     }
 }
 
-table! { [] OpKind, put_matmul, get_matmul,
+table! { [] OpKind, put_other, get_other,
     "nc_matmul" => OpKind::Matmul { dst, stationary, moving, accumulate, transpose }
-    else OpKind::Compute(_) | OpKind::Dma(_) | OpKind::Indirect(_)
+    "load_test" => OpKind::LoadTest { src }
+    else OpKind::Compute(_) | OpKind::Dma(_) | OpKind::Indirect(_) | OpKind::Control(_)
 }
 
 table! { [] Indirect, put_indirect, get_indirect,
@@ -151,8 +152,28 @@ pub(super) fn put(kind: &OpKind, attrs: &mut Attrs) -> &'static str {
             attrs.put("pieces", pieces);
             "dma_copy"
         }
-        matmul @ OpKind::Matmul { .. } => put_matmul(matmul, attrs),
+        OpKind::Control(control) => {
+            match control {
+                Control::Repeat(times) => attrs.put("times", times),
+                Control::Switch(branches) => attrs.put("branches", branches),
+                Control::Loop | Control::RepeatWhile | Control::NextBranch | Control::EndSwitch => {}
+            }
+            control.name()
+        }
+        other @ (OpKind::Matmul { .. } | OpKind::LoadTest { .. }) => put_other(other, attrs),
     }
+}
+
+fn get_control(name: &str, fields: &mut Fields) -> Read<Option<Control>> {
+    Ok(Some(match name {
+        "loop" => Control::Loop,
+        "repeat_while" => Control::RepeatWhile,
+        "repeat" => Control::Repeat(fields.get("times")?),
+        "switch" => Control::Switch(fields.get("branches")?),
+        "next_branch" => Control::NextBranch,
+        "end_switch" => Control::EndSwitch,
+        _ => return Ok(None),
+    }))
 }
 
 /// The inverse of [`put`].
@@ -160,13 +181,16 @@ pub(super) fn get(name: &str, fields: &mut Fields) -> Read<OpKind> {
     if name == "dma_copy" {
         return fields.get("pieces").map(OpKind::Dma);
     }
+    if let Some(control) = get_control(name, fields)? {
+        return Ok(OpKind::Control(control));
+    }
     if let Some(inst) = get_inst(name, fields)? {
         return Ok(OpKind::Compute(inst));
     }
     if let Some(indirect) = get_indirect(name, fields)? {
         return Ok(OpKind::Indirect(Box::new(indirect)));
     }
-    get_matmul(name, fields)?.ok_or_else(|| format!("`tile.{name}` is no operation"))
+    get_other(name, fields)?.ok_or_else(|| format!("`tile.{name}` is no operation"))
 }
 
 /// A tile or buffer, by its number in a program or among the operands of an operation.
@@ -206,6 +230,10 @@ pub(super) fn renumber(kind: &OpKind, number: &mut impl FnMut(Object) -> Read<u3
             transpose: *transpose,
         },
         OpKind::Compute(inst) => OpKind::Compute(inst.try_map(&mut |_, v| view(v, number))?),
+        OpKind::LoadTest { src } => OpKind::LoadTest {
+            src: view(src, number)?,
+        },
+        OpKind::Control(control) => OpKind::Control(*control),
         OpKind::Dma(pieces) => {
             let pieces = pieces.iter().map(|piece| {
                 Ok(DmaPiece {

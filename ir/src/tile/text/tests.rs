@@ -39,6 +39,25 @@ fn rows(buffer: BufferId, dtype: DType, row_step: i64, count: u64) -> Mem {
 }
 
 /// Every kind of operation and of buffer.
+/// Loads the test register of every engine with a number.
+fn test_registers(p: &mut Program, name: &'static str) {
+    let tile = p.add_tile(Space::Sbuf, 1, 4, name);
+    let src = View {
+        partitions: 1,
+        dims: Default::default(),
+        ..view(tile, DType::I32, 1)
+    };
+    let dst = src.clone();
+    p.push(OpKind::Compute(Inst::Memset { dst, bits: 1 }), LocId::UNKNOWN);
+    for engine in Engine::ALL {
+        p.ops.push(Op {
+            kind: OpKind::LoadTest { src: src.clone() },
+            engine: Some(engine),
+            loc: LocId::UNKNOWN,
+        });
+    }
+}
+
 fn program() -> Program {
     let mut p = Program {
         model_flops: 1234,
@@ -136,6 +155,16 @@ fn program() -> Program {
     };
     p.push(OpKind::Dma(vec![store]), loc);
     p.ops[3].engine = Some(Engine::Scalar);
+    let control = |p: &mut Program, control| p.push(OpKind::Control(control), loc);
+    control(&mut p, Control::Loop);
+    test_registers(&mut p, "again");
+    control(&mut p, Control::RepeatWhile);
+    test_registers(&mut p, "which");
+    control(&mut p, Control::Switch(2));
+    control(&mut p, Control::NextBranch);
+    control(&mut p, Control::Loop);
+    control(&mut p, Control::Repeat(12));
+    control(&mut p, Control::EndSwitch);
     let tensor = |name: &str, alias| IoTensor {
         name: name.to_string(),
         dtype: DType::F32,
@@ -229,5 +258,40 @@ proptest::proptest! {
         let start = at.index(text.len());
         let end = (start + cut).min(text.len());
         let _ = parse(&format!("{}{with}{}", &text[..start], &text[end..]));
+    }
+}
+
+#[test]
+fn control_flow_nests_and_keeps_no_tile() {
+    let build = |edit: &dyn Fn(&mut Program)| {
+        let mut p = Program::default();
+        let tile = p.add_tile(Space::Sbuf, 1, 4, "x");
+        let dst = View {
+            partitions: 1,
+            dims: Default::default(),
+            ..view(tile, DType::F32, 1)
+        };
+        p.push(OpKind::Control(Control::Loop), LocId::UNKNOWN);
+        p.push(OpKind::Compute(Inst::Memset { dst, bits: 0 }), LocId::UNKNOWN);
+        p.push(OpKind::Control(Control::Repeat(2)), LocId::UNKNOWN);
+        edit(&mut p);
+        verify(&p).err().map(|d| d.to_string()).unwrap_or_default()
+    };
+    assert_eq!(build(&|_| {}), "");
+    let message = build(&|p| {
+        let again = p.ops[1].clone();
+        p.ops.push(again);
+    });
+    assert!(message.contains("across control flow"), "{message}");
+    for (edit, text) in [
+        (Control::Repeat(2), "no place here"),
+        (Control::EndSwitch, "no place here"),
+        (Control::NextBranch, "no place here"),
+        (Control::Loop, "has no end"),
+        (Control::Switch(1), "not loaded"),
+        (Control::RepeatWhile, "not loaded"),
+    ] {
+        let message = build(&|p| p.push(OpKind::Control(edit), LocId::UNKNOWN));
+        assert!(message.contains(text), "{edit:?}: {message}");
     }
 }

@@ -1,13 +1,15 @@
-//! Branches become selections: there are no branches on the device yet.
+//! Small branches become selections: a branch on the device makes all engines meet, which costs more.
 //!
+//! ```text
 //! Before                                              After
 //!   if %p ({ return %a }, { return %b })                both branches evaluated; select %p, %a, %b
 //!   case %i (branches)                                  all branches evaluated; selected by comparisons of %i, the
 //!                                                       last one for an index outside
+//! ```
 //!
-//! Branches with effects and `while` are refused: loops on the device are later work.
+//! Branches that are large, loop or have effects stay, and so does `while`.
 //!
-//! Needs: verified `hlo`. Leaves: verified `hlo` without `if` and `case`.
+//! Needs: verified `hlo`. Leaves: verified `hlo`.
 
 use std::collections::HashMap;
 
@@ -20,25 +22,49 @@ use super::rewrite::{Rewrite, Step, operands, refuse};
 /// Nesting of branches (our choice: bounds the stack; branches are evaluated all, so deep ones are hopeless anyway).
 const MAX_DEPTH: usize = 32;
 
+/// Most elements that all branches together may compute to be evaluated all (our choice: about what the engines do in the
+/// time that a branch takes).
+const MAX_ELEMENTS: i64 = 1 << 17;
+
 /// The rule of `legalize-control-flow`.
 pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let loc = b.loc;
     match &b.func.op(op).kind {
-        OpKind::If | OpKind::Case => {
+        OpKind::If | OpKind::Case if is_small(b.func, op) => {
             let values = flatten(b, op, &mut HashMap::new(), 0);
             b.loc = loc;
             values.map(Some)
         }
-        OpKind::While => Err(no_loops()),
         _ => Ok(None),
     }
 }
 
-fn no_loops() -> super::rewrite::Stop {
-    refuse(
-        "`stablehlo.while` does not run on the device yet",
-        "unroll the loop where its trip count is known (`lax.scan(..., unroll=True)`, a Python loop)",
-    )
+/// Whether all branches may be evaluated: they have no loops and no effects, and compute little.
+fn is_small(func: &Func, op: OpId) -> bool {
+    let mut plain = true;
+    let mut elements = 0i64;
+    for &region in &func.op(op).regions {
+        func.walk(region, &mut |func, inner| {
+            let inner = func.op(inner);
+            plain &= !matches!(inner.kind, OpKind::While) && inner.kind.effect() != Effect::Effectful;
+            plain &= inner.results.iter().all(|&r| func.ty(r).tensor().is_some());
+            if !plain {
+                return;
+            }
+            let size = |v: &ValueId| func.ty(*v).tensor().map_or(0, |t| t.element_count() as i64);
+            let results: i64 = inner.results.iter().map(size).sum();
+            let factor = match &inner.kind {
+                // Many multiplications at a time (a rough guess is enough here).
+                OpKind::DotGeneral(_) | OpKind::Convolution(_) => {
+                    1 + inner.operands.iter().map(size).max().unwrap_or(0) / 128
+                }
+                OpKind::Sort(_) | OpKind::ReduceWindow(_) | OpKind::Scatter(_) => 32,
+                _ => 1,
+            };
+            elements = elements.saturating_add(results.saturating_mul(factor));
+        });
+    }
+    plain && elements <= MAX_ELEMENTS
 }
 
 type Map = HashMap<ValueId, ValueId>;
@@ -96,7 +122,6 @@ fn evaluate(b: &mut Builder<'_>, region: RegionId, map: &mut Map, depth: usize) 
         let op = b.func.op(id).clone();
         let values = match &op.kind {
             OpKind::If | OpKind::Case => flatten(b, id, map, depth + 1)?,
-            OpKind::While => return Err(no_loops()),
             kind if kind.effect() == Effect::Effectful => {
                 return Err(refuse(
                     format!("a branch contains `{}`, which has an effect", kind.mnemonic()),

@@ -51,7 +51,7 @@ legalizations! {
         "Computes complex numbers as pairs of real tensors, Fourier transforms as products with matrices.";
     /// See [`control`].
     LegalizeControlFlow, "legalize-control-flow", control::rewrite,
-        "Evaluates all branches of `if` and `case` and selects between their results; refuses loops.";
+        "Evaluates all branches of small `if` and `case` operations and selects between their results.";
     /// See [`convolution`].
     LegalizeConvolution, "legalize-convolution", convolution::rewrite,
         "Makes padding, dilation and reversal of convolutions explicit, turns batch groups into feature groups, and convolutions whose windows do not overlap into dot_general.";
