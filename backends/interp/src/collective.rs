@@ -402,7 +402,7 @@ pub(crate) fn manual_computation(
         None => Vec::new(),
     };
     let count = mesh.iter().fold(1usize, |n, a| n.saturating_mul(a.1));
-    let all = World::run(1, count, |device| {
+    let all = World::run(1, count, None, |device| {
         let at = coordinates(&mesh, device.partition);
         let mut args = Vec::new();
         for (tensor, sharding) in x.iter().zip(&inputs) {

@@ -7,7 +7,7 @@ use ferrite_ir::hlo::{Attr, BinaryOp, CustomCall, Op, TensorType, UnaryOp};
 use crate::eval::{Frame, Value};
 use crate::number::logistic;
 use crate::tensor::Tensor;
-use crate::{elementwise, invalid, movement, reduce, sort};
+use crate::{check, elementwise, invalid, movement, parallel, reduce, sort};
 
 /// Calls that return their operands.
 const IDENTITIES: [&str; 13] = [
@@ -38,6 +38,9 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
         }
         return Ok(operands);
     }
+    if target == "interpreter.run_parallel" {
+        return parallel::run_parallel(frame, call, operands);
+    }
     let tensors: Vec<Tensor> = operands
         .into_iter()
         .map(|v| match v {
@@ -45,6 +48,9 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
             _ => Err(invalid(format!("operands of `{target}` must be tensors"))),
         })
         .collect::<Result<_>>()?;
+    if let Some(kind) = target.strip_prefix("check.") {
+        return check::check(kind, call, &tensors, op.results.len());
+    }
     let x = |i: usize| {
         tensors
             .get(i)

@@ -4,10 +4,11 @@
 //! each member leaves its operands and gets those of all. A meeting that can never be complete is an error, not a wait
 //! without end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ferrite_ir::diag::{Diagnostic, Result};
+use ferrite_ir::hlo::FuncId;
 
 use crate::tensor::Tensor;
 use crate::{Value, unsupported};
@@ -24,7 +25,12 @@ pub(crate) struct World {
     pub partitions: usize,
     state: Mutex<State>,
     changed: Condvar,
+    /// Functions that say what `infeed` reads next; absent where there is no host.
+    infeed: Option<Mutex<VecDeque<FuncId>>>,
 }
+
+/// Where a message of `send` goes: its channel, and the device it is for where the program says it.
+type Address = (i64, Option<usize>);
 
 /// A group and the how-manieth meeting of it.
 type Key = (Vec<usize>, u64);
@@ -32,6 +38,10 @@ type Key = (Vec<usize>, u64);
 #[derive(Default)]
 struct State {
     meetings: BTreeMap<Key, Meeting>,
+    /// Messages sent and not received yet.
+    messages: BTreeMap<Address, VecDeque<Vec<Value>>>,
+    /// Devices that wait for a message that has not been sent yet.
+    expected: BTreeMap<Address, usize>,
     /// Devices that wait or have finished.
     idle: usize,
     failed: bool,
@@ -60,7 +70,55 @@ impl Device {
 
     /// The only device of its world.
     pub(crate) fn alone() -> Device {
-        World::devices(1, 1).remove(0)
+        World::devices(1, 1, None).remove(0)
+    }
+
+    /// Whether programs of this world have a host to talk to.
+    pub(crate) fn has_host(&self) -> bool {
+        self.world.infeed.is_some()
+    }
+
+    /// The function that says what `infeed` reads now. `None` if there is no host, or it has no more to say.
+    pub(crate) fn next_infeed(&self) -> Option<FuncId> {
+        lock(self.world.infeed.as_ref()?).pop_front()
+    }
+
+    /// Sends a message.
+    pub(crate) fn send(&self, to: Address, message: Vec<Value>) {
+        let mut guard = lock(&self.world.state);
+        let state = &mut *guard;
+        state.messages.entry(to).or_default().push_back(message);
+        if let Some(waiting) = state.expected.get_mut(&to).filter(|n| **n > 0) {
+            *waiting -= 1;
+            state.idle -= 1;
+            self.world.changed.notify_all();
+        }
+    }
+
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    /// If it can never come.
+    pub(crate) fn receive(&self, from: Address) -> Result<Vec<Value>> {
+        let total = self.world.replicas * self.world.partitions;
+        let mut state = lock(&self.world.state);
+        let mut waits = false;
+        loop {
+            if let Some(message) = state.messages.get_mut(&from).and_then(VecDeque::pop_front) {
+                return Ok(message);
+            }
+            if !waits {
+                waits = true;
+                *state.expected.entry(from).or_insert(0) += 1;
+                state.idle += 1;
+            }
+            if state.failed || state.idle >= total {
+                state.failed = true;
+                self.world.changed.notify_all();
+                return Err(unsupported(format!("no device sends what channel {} is to receive", from.0)));
+            }
+            state = self.world.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Leaves operands with the other members of a group (device positions, this one among them) and takes theirs, in
@@ -133,10 +191,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     /// The devices of a new world, replica by replica.
-    pub(crate) fn devices(replicas: usize, partitions: usize) -> Vec<Device> {
+    pub(crate) fn devices(replicas: usize, partitions: usize, infeed: Option<VecDeque<FuncId>>) -> Vec<Device> {
         let world = Arc::new(World {
             replicas,
             partitions,
+            infeed: infeed.map(Mutex::new),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -151,10 +210,11 @@ impl World {
     }
 
     /// Runs a function once per device, each in a thread, and gives all results or the first error that is not a
-    /// consequence of another.
+    /// consequence of another. With `infeed` there is a host that says what these functions return.
     pub(crate) fn run(
         replicas: usize,
         partitions: usize,
+        infeed: Option<VecDeque<FuncId>>,
         work: impl Fn(Arc<Device>) -> Result<Vec<Value>> + Sync,
     ) -> Result<Vec<Vec<Value>>> {
         let count = replicas.saturating_mul(partitions);
@@ -163,7 +223,7 @@ impl World {
                 "{count} devices: the interpreter runs 1 to {MAX_DEVICES}"
             )));
         }
-        let devices = World::devices(replicas, partitions);
+        let devices = World::devices(replicas, partitions, infeed);
         let outcomes: Vec<(bool, Result<Vec<Value>>)> = std::thread::scope(|scope| {
             let threads: Vec<_> = devices
                 .into_iter()
@@ -205,7 +265,7 @@ mod tests {
 
     #[test]
     fn groups_exchange_their_operands() {
-        let out = World::run(1, 4, |device| {
+        let out = World::run(1, 4, None, |device| {
             let group: &[usize] = if device.id() % 2 == 0 { &[0, 2] } else { &[1, 3] };
             let mut sum = device.id() as i32;
             for _ in 0..3 {
@@ -226,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_device_that_never_comes_ends_the_wait() {
-        let out = World::run(1, 3, |device| {
+        let out = World::run(1, 3, None, |device| {
             if device.id() < 2 {
                 device.meet(&[0, 1, 2], Vec::new())?;
             }
@@ -236,8 +296,26 @@ mod tests {
     }
 
     #[test]
+    fn messages_reach_the_device_they_are_for() {
+        let out = World::run(1, 3, None, |device| {
+            let next = (device.id() + 1) % 3;
+            device.send((1, Some(next)), number(device.id() as i32).into_iter().map(Value::Tensor).collect());
+            device.receive((1, Some(device.id())))
+        });
+        let got: Vec<Value> = out.into_iter().flatten().flatten().collect();
+        let want: Vec<Value> = [2, 0, 1].into_iter().flat_map(number).map(Value::Tensor).collect();
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_message_that_no_one_sends_ends_the_wait() {
+        let out = World::run(1, 2, None, |device| device.receive((device.id() as i64, None)));
+        assert!(out.is_err());
+    }
+
+    #[test]
     fn the_first_error_is_the_one_reported() {
-        let out = World::run(2, 1, |device| {
+        let out = World::run(2, 1, None, |device| {
             if device.id() == 1 {
                 return Err(unsupported("of its own"));
             }

@@ -119,7 +119,7 @@ impl<'m> Interpreter<'m> {
             let message = format!("{} lists of arrays for {replicas} x {partitions} devices", inputs.len());
             return Err(Diagnostic::error(ferrite_ir::diag::Code::Usage, message));
         }
-        let all = World::run(replicas, partitions, |device| {
+        let all = World::run(replicas, partitions, None, |device| {
             let inputs = &inputs[device.id()];
             Ok(self.run_on(device, inputs)?.into_iter().map(Value::Tensor).collect())
         })?;
@@ -132,10 +132,9 @@ impl<'m> Interpreter<'m> {
     }
 
     fn run_on(&self, device: Arc<Device>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let entry = self
-            .module
-            .entry()
-            .ok_or_else(|| invalid("the module has no entry function"))?;
+        let Some(entry) = self.module.entry() else {
+            return self.run_tests(&device, inputs);
+        };
         let func = self.module.func(entry);
         let mut left = inputs.iter().cloned();
         let args = func
@@ -153,6 +152,27 @@ impl<'m> Interpreter<'m> {
         let results = self.call(entry, args, 0, device)?;
         let mut out = Vec::new();
         results.into_iter().for_each(|v| v.flatten(&mut out));
+        Ok(out)
+    }
+
+    /// A module without an entry function may be a collection of tests: public functions that take nothing. All are
+    /// evaluated; the results are those of all in order.
+    fn run_tests(&self, device: &Arc<Device>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let module = self.module;
+        let mains: Vec<FuncId> = (0..module.funcs.len() as u32).map(FuncId).collect();
+        let tests: Vec<FuncId> = mains
+            .into_iter()
+            .filter(|&id| module.func(id).public && module.func(id).args().is_empty())
+            .collect();
+        if tests.is_empty() || !inputs.is_empty() {
+            return Err(invalid("the module has no entry function")
+                .help("name one function `main`, or make all but one private"));
+        }
+        let mut out = Vec::new();
+        for id in tests {
+            let results = self.call(id, Vec::new(), 0, device.clone())?;
+            results.into_iter().for_each(|v| v.flatten(&mut out));
+        }
         Ok(out)
     }
 

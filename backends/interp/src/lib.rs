@@ -10,6 +10,7 @@
 //! A module that was not verified may be refused with a diagnostic, but gives no panic.
 
 mod body;
+mod check;
 mod collective;
 mod contraction;
 mod convolution;
@@ -24,6 +25,7 @@ mod movement;
 mod norm;
 mod number;
 mod ops;
+mod parallel;
 mod plan;
 mod random;
 mod reduce;

@@ -2,7 +2,7 @@
 
 use ferrite_ir::diag::Result;
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{BinaryOp, ChloBroadcast, Convolution, OpId, OpKind, Pad, TensorType};
+use ferrite_ir::hlo::{BinaryOp, ChloBroadcast, Convolution, OpId, OpKind, Pad, TensorType, Transfer, Type};
 
 use crate::body::{Body, Simple, from_numbers, numbers, simple};
 use crate::eval::{Frame, Value};
@@ -69,6 +69,24 @@ fn many(tensors: impl IntoIterator<Item = Tensor>) -> Vec<Value> {
 }
 
 impl<'m> Frame<'m> {
+    /// Addresses of a transfer's messages: those of the pairs whose `mine` is this device, or the channel alone where
+    /// there are no pairs.
+    fn addresses(
+        &self,
+        t: &Transfer,
+        mine: impl Fn((i64, i64)) -> i64,
+        target: impl Fn((i64, i64)) -> i64,
+    ) -> Vec<(i64, Option<usize>)> {
+        if t.source_target_pairs.is_empty() {
+            return vec![(t.channel_id, None)];
+        }
+        t.source_target_pairs
+            .iter()
+            .filter(|&&pair| usize::try_from(mine(pair)) == Ok(self.device.id()))
+            .map(|&pair| (t.channel_id, usize::try_from(target(pair)).ok()))
+            .collect()
+    }
+
     /// Computes the results of an operation.
     pub(crate) fn evaluate(&mut self, id: OpId, operands: Vec<Value>) -> Result<Vec<Value>> {
         let op = self.func.op(id);
@@ -355,11 +373,32 @@ impl<'m> Frame<'m> {
                 Some(Value::Tuple(values)) => Ok(values),
                 _ => Err(invalid("`stablehlo.async_done` needs a future")),
             },
-            OpKind::Infeed(_) | OpKind::Outfeed(_) | OpKind::Send(_) | OpKind::Recv(_) => Err(unsupported(format!(
-                "`{}` talks to a host that is not there",
-                op.kind.mnemonic()
-            ))
-            .help("pass the data as a parameter or return it as a result")),
+            OpKind::Infeed(_) => {
+                let id = self.device.next_infeed().ok_or_else(|| no_host(op.kind.mnemonic()))?;
+                let mut values = self.interp.call(id, Vec::new(), self.depth, self.device.clone())?;
+                values.push(Value::Token);
+                Ok(values)
+            }
+            OpKind::Outfeed(_) if self.device.has_host() => Ok(vec![Value::Token]),
+            OpKind::Send(t) if !host_transfer(t) => {
+                x.0.pop();
+                for to in self.addresses(t, |(source, _)| source, |(_, target)| target) {
+                    self.device.send(to, x.0.clone());
+                }
+                Ok(vec![Value::Token])
+            }
+            OpKind::Recv(t) if !host_transfer(t) => {
+                let from = self.addresses(t, |(_, target)| target, |(_, target)| target);
+                match from[..] {
+                    [] => Ok(zeros(&op.results.iter().map(|&r| func.ty(r)).collect::<Vec<_>>())),
+                    [from, ..] => {
+                        let mut values = self.device.receive(from)?;
+                        values.push(Value::Token);
+                        Ok(values)
+                    }
+                }
+            }
+            OpKind::Outfeed(_) | OpKind::Send(_) | OpKind::Recv(_) => Err(no_host(op.kind.mnemonic())),
             OpKind::AllGather(g) => Ok(many(collective::all_gather(
                 &g.collective,
                 g.all_gather_dim,
@@ -404,6 +443,27 @@ impl<'m> Frame<'m> {
             }
         }
     }
+}
+
+/// Whether a transfer is one with the host: said by the operation, or by the type of its channel (2 and 3).
+fn host_transfer(t: &Transfer) -> bool {
+    t.is_host_transfer || matches!(t.channel_type, 2 | 3)
+}
+
+fn no_host(name: &str) -> ferrite_ir::diag::Diagnostic {
+    unsupported(format!("`{name}` talks to a host that is not there"))
+        .help("pass the data as a parameter or return it as a result")
+}
+
+/// What a device gets that receives nothing.
+fn zeros(types: &[&Type]) -> Vec<Value> {
+    types
+        .iter()
+        .map(|ty| match ty {
+            Type::Tensor(t) => Value::Tensor(Tensor::zeros(t.clone())),
+            _ => Value::Token,
+        })
+        .collect()
 }
 
 /// `chlo.broadcast_*`: operands are broadcast to their common shape first.

@@ -1,5 +1,7 @@
 //! Attributes of one operation, read by name. What no one asks for stays as discardable attribute.
 
+use std::borrow::Cow;
+
 use super::super::attrs::Attrs;
 use super::super::types::Dims;
 use super::attributes;
@@ -12,9 +14,25 @@ pub(super) type Wrong = String;
 /// Result of reading an attribute.
 pub(super) type Read<T> = Result<T, Wrong>;
 
+/// The name of an operation in the dialects that this level reads. MHLO, StableHLO's predecessor, has the same
+/// operations under its own prefix, and some of CHLO's.
+pub(super) fn canonical(name: &str) -> Cow<'_, str> {
+    let Some(short) = name.strip_prefix("mhlo.") else {
+        return Cow::Borrowed(name);
+    };
+    match short {
+        "topk" => Cow::Borrowed("chlo.top_k"),
+        "acos" | "acosh" | "asin" | "asinh" | "atan" | "atanh" | "cosh" | "erf" | "mulhi" | "ragged_dot" | "scan"
+        | "sinh" => Cow::Owned(format!("chlo.{short}")),
+        _ => Cow::Owned(format!("stablehlo.{short}")),
+    }
+}
+
 /// The attributes of an operation.
 pub(super) struct Fields<'t, 'a> {
     pub(super) op: &'t Operation<'a>,
+    /// Its name in the dialect that this level reads: see [`canonical`].
+    pub(super) name: Cow<'t, str>,
     pub(super) document: &'t text::Document<'a>,
     taken: Vec<&'static str>,
 }
@@ -23,6 +41,7 @@ impl<'t, 'a> Fields<'t, 'a> {
     pub(super) fn new(op: &'t Operation<'a>, document: &'t text::Document<'a>) -> Self {
         Fields {
             op,
+            name: canonical(&op.name),
             document,
             taken: Vec::new(),
         }

@@ -13,8 +13,8 @@ use crate::text::{Attr, Type};
 /// # Errors
 /// An unknown operation gives `None`; a wrong attribute its message.
 pub(super) fn kind(fields: &mut Fields) -> Read<Option<OpKind>> {
-    let op = fields.op;
-    let name: &str = &op.name;
+    let name = fields.name.clone();
+    let name: &str = &name;
     if let Some(unary) = UnaryOp::from_mnemonic(name) {
         return Ok(Some(OpKind::Unary(unary)));
     }
@@ -44,6 +44,17 @@ pub(super) fn kind(fields: &mut Fields) -> Read<Option<OpKind>> {
         // A resharding says how its result is sharded, as a constraint does.
         "sdy.sharding_constraint" | "sdy.reshard" => OpKind::ShardingConstraint(ShardingConstraint {
             sharding: format!("<{}>", sdy_body(fields, "sharding")?),
+        }),
+        // So do Shardy's collectives, seen from all devices together: values stay, places change.
+        "sdy.all_gather"
+        | "sdy.all_slice"
+        | "sdy.all_to_all"
+        | "sdy.all_reduce"
+        | "sdy.collective_permute"
+        | "sdy.reduce_scatter"
+        | "sdy.replicated_to_unreduced"
+        | "sdy.sharded_to_unreduced" => OpKind::ShardingConstraint(ShardingConstraint {
+            sharding: format!("<{}>", sdy_body(fields, "out_sharding")?),
         }),
         _ => match name.strip_prefix("chlo.broadcast_") {
             Some(short) => OpKind::ChloBroadcastBinary(chlo_broadcast(fields, short)?),

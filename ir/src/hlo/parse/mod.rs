@@ -11,7 +11,9 @@ mod attributes;
 mod fields;
 mod kinds;
 mod literal;
+mod mapped;
 mod module;
+mod scan;
 mod scope;
 mod types;
 

@@ -3,12 +3,14 @@
 use smallvec::SmallVec;
 
 use super::super::attrs::Attrs;
-use super::super::func::{Func, RegionId, ValueId};
+use super::super::build::Builder;
+use super::super::func::{Func, OpId, RegionId, ValueId};
 use super::super::module::{Alias, AliasKind, Module, Param, ResultInfo};
 use super::super::types::Type;
 use super::attributes;
-use super::fields::{Fields, int};
+use super::fields::{self, Fields, int};
 use super::kinds;
+use super::mapped;
 use super::scope::{Definition, Scope};
 use super::types;
 use crate::diag::{Code, Diagnostic};
@@ -71,14 +73,14 @@ pub(super) fn build(document: &Document, places: &Places) -> Result<Module, Vec<
     }
 }
 
-struct Reader<'d, 'a> {
+pub(super) struct Reader<'d, 'a> {
     document: &'d Document<'a>,
-    locations: Locations<'d>,
-    errors: Vec<Diagnostic>,
+    pub(super) locations: Locations<'d>,
+    pub(super) errors: Vec<Diagnostic>,
 }
 
 impl<'d, 'a> Reader<'d, 'a> {
-    fn error(&mut self, op: &Operation, code: Code, message: impl Into<String>) {
+    pub(super) fn error(&mut self, op: &Operation, code: Code, message: impl Into<String>) {
         let location = self.locations.of(op);
         self.errors.push(Diagnostic::error(code, message).at(&location));
     }
@@ -230,7 +232,7 @@ impl<'d, 'a> Reader<'d, 'a> {
     }
 
     /// Reads a block into a region. `owner` is the operation around it.
-    fn region(
+    pub(super) fn region(
         &mut self,
         owner: &'d Operation<'a>,
         block: &'d Block<'a>,
@@ -252,6 +254,20 @@ impl<'d, 'a> Reader<'d, 'a> {
                 self.error(owner, Code::Parse, format!("`%{}` is defined twice", argument.name));
             }
         }
+        self.block_operations(owner, block, func, region, scope, terminator);
+        scope.leave(mark);
+    }
+
+    /// Reads the operations of a block to the end of a region; what it yields become the region's results.
+    pub(super) fn block_operations(
+        &mut self,
+        owner: &'d Operation<'a>,
+        block: &'d Block<'a>,
+        func: &mut Func,
+        region: RegionId,
+        scope: &mut Scope<'d>,
+        terminator: &str,
+    ) {
         let mut terminated = false;
         for op in &block.operations {
             if self.errors.len() >= MAX_ERRORS {
@@ -272,7 +288,7 @@ impl<'d, 'a> Reader<'d, 'a> {
                 terminated = true;
                 // JAX ends the comparators it calls from `custom_call` in `stablehlo.return`.
                 let stablehlo = op.name == "stablehlo.return" && owner.name == "func.func";
-                if *op.name != *terminator && !stablehlo {
+                if *fields::canonical(&op.name) != *terminator && !stablehlo {
                     let message = format!("`{}` needs `{terminator}` at the end, found `{}`", owner.name, op.name);
                     self.error(op, Code::Verify, message);
                 }
@@ -292,7 +308,6 @@ impl<'d, 'a> Reader<'d, 'a> {
                 format!("a block of `{}` does not end in `{terminator}`", owner.name),
             );
         }
-        scope.leave(mark);
     }
 
     /// The operands of an operation, with their types checked.
@@ -333,23 +348,23 @@ impl<'d, 'a> Reader<'d, 'a> {
         let built = self.build_operation(op, func, region, scope);
         let mut first = 0usize;
         for group in &op.results {
-            let definition = match built {
+            let next = first + group.count as usize;
+            let definition = match &built {
                 None => Definition::Refused,
-                Some(id) if op.results.len() == 1 && group.count != 1 => Definition::Results(id),
-                Some(id) if group.count == 1 => match func.op(id).results.get(first) {
-                    Some(&value) => Definition::Value(value),
-                    None => Definition::Refused,
-                },
-                Some(_) => {
-                    self.error(
-                        op,
-                        Code::Unsupported,
-                        "results named in groups of different sizes are not supported",
-                    );
-                    Definition::Refused
+                Some(Meaning::Operation(id)) if op.results.len() == 1 && group.count != 1 => Definition::Results(*id),
+                Some(meaning) => {
+                    let values = match meaning {
+                        Meaning::Operation(id) => &func.op(*id).results[..],
+                        Meaning::Values(values) => values,
+                    };
+                    match values.get(first..next) {
+                        Some([value]) => Definition::Value(*value),
+                        Some(values) => scope.list(values.to_vec()),
+                        None => Definition::Refused,
+                    }
                 }
             };
-            first += group.count as usize;
+            first = next;
             if !scope.define(&group.name, definition) {
                 self.error(op, Code::Parse, format!("`%{}` is defined twice", group.name));
             }
@@ -362,9 +377,25 @@ impl<'d, 'a> Reader<'d, 'a> {
         func: &mut Func,
         region: RegionId,
         scope: &mut Scope<'d>,
-    ) -> Option<super::super::func::OpId> {
+    ) -> Option<Meaning> {
         let operands = self.operands(op, func, scope);
         let mut fields = Fields::new(op, self.document);
+        match &*fields.name {
+            "chlo.scan" => return self.scan(&mut fields, &operands?, func, region, scope),
+            "sdy.named_computation" => return self.named_computation(op, &operands?, func, region, scope),
+            _ => {}
+        }
+        if mapped::is_mapped(&fields.name) {
+            let loc = self.locations.add(op);
+            let mut builder = Builder::new(func, region, loc);
+            return match mapped::map(&mut fields, &operands?, &mut builder) {
+                Ok(values) => Some(Meaning::Values(values)),
+                Err(message) => {
+                    self.error(op, Code::Verify, message);
+                    None
+                }
+            };
+        }
         let kind = match kinds::kind(&mut fields) {
             Ok(Some(kind)) => kind,
             Ok(None) => {
@@ -394,7 +425,7 @@ impl<'d, 'a> Reader<'d, 'a> {
             }
         }
         let loc = self.locations.add(op);
-        let terminator = if op.name == "sdy.manual_computation" {
+        let terminator = if &*op.name == "sdy.manual_computation" {
             "sdy.return"
         } else {
             "stablehlo.return"
@@ -417,8 +448,16 @@ impl<'d, 'a> Reader<'d, 'a> {
         if !rest.is_empty() {
             func.op_mut(id).attrs = Some(Box::new(rest));
         }
-        Some(id)
+        Some(Meaning::Operation(id))
     }
+}
+
+/// What an operation of the text became.
+pub(super) enum Meaning {
+    /// An operation.
+    Operation(OpId),
+    /// Values of other operations: what the text says has no operation of its own at this level.
+    Values(Vec<ValueId>),
 }
 
 fn is_type(written: &text::Type, ty: &Type) -> bool {

@@ -12,6 +12,8 @@ pub(super) enum Definition {
     Value(ValueId),
     /// The results of an operation.
     Results(OpId),
+    /// Several values, by their place in [`Scope::lists`].
+    List(usize),
     /// Results of an operation that was refused: uses of it are not worth another error.
     Refused,
 }
@@ -21,6 +23,8 @@ pub(super) enum Definition {
 pub(super) struct Scope<'t> {
     /// What a name stands for, and the depth of the region that defines it.
     names: HashMap<&'t str, (Definition, u32)>,
+    /// Values that stand behind one name without being the results of one operation.
+    lists: Vec<Vec<ValueId>>,
     /// What names stood for before an inner region defined them.
     hidden: Vec<(&'t str, Option<(Definition, u32)>)>,
     depth: u32,
@@ -50,21 +54,18 @@ impl<'t> Scope<'t> {
         before.is_none_or(|(_, depth)| depth != self.depth)
     }
 
+    /// What a name for several values stands for.
+    pub(super) fn list(&mut self, values: Vec<ValueId>) -> Definition {
+        self.lists.push(values);
+        Definition::List(self.lists.len() - 1)
+    }
+
     /// The value a use refers to; `Err` says what is wrong with it, or nothing if that was said before.
     pub(super) fn resolve(&self, func: &Func, value: &ValueUse) -> Result<ValueId, Option<String>> {
         match self.names.get(&*value.name) {
             Some((Definition::Value(id), _)) if value.number == 0 => Ok(*id),
-            Some((Definition::Results(op), _)) => {
-                let results = &func.op(*op).results;
-                results.get(value.number as usize).copied().ok_or_else(|| {
-                    Some(format!(
-                        "`%{}` has {} result(s), none is number {}",
-                        value.name,
-                        results.len(),
-                        value.number
-                    ))
-                })
-            }
+            Some((Definition::Results(op), _)) => numbered(&func.op(*op).results, value),
+            Some((Definition::List(list), _)) => numbered(&self.lists[*list], value),
             Some((Definition::Refused, _)) => Err(None),
             Some(_) => Err(Some(format!(
                 "`%{}` is one value, it has no number {}",
@@ -73,4 +74,16 @@ impl<'t> Scope<'t> {
             None => Err(Some(format!("value `%{}` is used before it is defined", value.name))),
         }
     }
+}
+
+/// The value of a group that a use asks for.
+fn numbered(values: &[ValueId], value: &ValueUse) -> Result<ValueId, Option<String>> {
+    values.get(value.number as usize).copied().ok_or_else(|| {
+        Some(format!(
+            "`%{}` has {} result(s), none is number {}",
+            value.name,
+            values.len(),
+            value.number
+        ))
+    })
 }

@@ -16,6 +16,8 @@ pub(in crate::text) enum Piece {
     Optional(&'static [Piece]),
     /// Several attributes in a form of their own.
     Special(Special),
+    /// Text in brackets or braces that this level does not read, if it is there.
+    Bracketed,
     /// `{...}` with the attributes that no other piece holds.
     Dict,
     /// `: ...` with the types.
@@ -27,6 +29,8 @@ pub(in crate::text) enum Piece {
 pub(in crate::text) enum Kind {
     /// An integer whose type is left out.
     Integer(&'static str),
+    /// A floating-point number whose type is left out.
+    Float(&'static str),
     /// `true` or `false`.
     Bool,
     /// `[0, 1]` for `array<i64: 0, 1>`.
@@ -79,11 +83,13 @@ pub(in crate::text) enum Types {
     Pairwise,
     /// The operands'; there is no result.
     OperandsOnly,
+    /// One type for all operands, or one for each; there is no result.
+    Compared,
     /// The result's; there is no operand.
     ResultOnly,
 }
 
-use Piece::{Attr, Dict, Operand, Operands, OperandsThenComma, Optional, Special as S, Text, Types as T};
+use Piece::{Attr, Bracketed, Dict, Operand, Operands, OperandsThenComma, Optional, Special as S, Text, Types as T};
 
 const I64: Kind = Kind::Integer("i64");
 
@@ -120,6 +126,18 @@ const SHARDED: &[Piece] = &[
     Dict,
     T(Types::Same),
 ];
+const IDENTITY: &[Piece] = &[Text(" "), Operand, Dict, T(Types::Same)];
+const COMPARED: &[Piece] = &[Text(" "), Operand, Text(", "), Operand, Dict, T(Types::Compared)];
+/// `sdy.all_gather [{"x"}, {}] %a out_sharding=<@mesh, [{}, {}]> : tensor<...>`; the axes are in brackets or braces.
+const RESHARDED: &[Piece] = &[
+    Text(" "),
+    Bracketed,
+    Operand,
+    Text(" out_sharding="),
+    Attr("out_sharding", Kind::Body("sdy.sharding")),
+    Dict,
+    T(Types::Same),
+];
 const PRECISION: Piece = Optional(&[Text(", precision = "), Attr("precision_config", Kind::Precisions)]);
 
 /// The custom form of an operation; `None` when it has none or one that is not a list of pieces.
@@ -127,13 +145,72 @@ pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
     let (dialect, short) = name.split_once('.')?;
     match dialect {
         "stablehlo" => stablehlo(short),
+        // StableHLO's predecessor prints alike.
+        "mhlo" => match short {
+            "acos" | "acosh" | "asin" | "asinh" | "atan" | "atanh" | "cosh" | "erf" | "sinh" | "copy" => Some(UNARY),
+            _ => stablehlo(short),
+        },
+        "check" => match short {
+            "expect_eq" => Some(COMPARED),
+            "expect_almost_eq" => Some(&[
+                Text(" "),
+                Operand,
+                Text(", "),
+                Operand,
+                Optional(&[Text(", tolerance = "), Attr("tolerance", Kind::Float("f64"))]),
+                Dict,
+                T(Types::Compared),
+            ]),
+            "expect_close" => Some(&[
+                Text(" "),
+                Operand,
+                Text(", "),
+                Operand,
+                Optional(&[
+                    Text(", max_ulp_difference = "),
+                    Attr("max_ulp_difference", Kind::Integer("ui64")),
+                ]),
+                Optional(&[
+                    Text(", min_ulp_difference = "),
+                    Attr("min_ulp_difference", Kind::Integer("ui64")),
+                ]),
+                Optional(&[
+                    Text(", max_ulp_difference = "),
+                    Attr("max_ulp_difference", Kind::Integer("ui64")),
+                ]),
+                Dict,
+                T(Types::Compared),
+            ]),
+            "expect_serialized_eq" => Some(&[
+                Text(" "),
+                Operand,
+                Text(", probe_id = "),
+                Attr("probe_id", Kind::String),
+                Optional(&[Text(", iter = "), Attr("iter", Kind::Integer("ui32"))]),
+                Dict,
+                T(Types::Compared),
+            ]),
+            _ => None,
+        },
+        "interpreter" => match short {
+            "print" => Some(IDENTITY),
+            "probe" => Some(&[
+                Text(" "),
+                Operand,
+                Text(", probe_id = "),
+                Attr("probe_id", Kind::String),
+                Dict,
+                T(Types::Same),
+            ]),
+            _ => None,
+        },
         "func" => match short {
             "return" => Some(RETURN),
             "call" => Some(CALL),
             _ => None,
         },
         "chlo" => match short {
-            "constant" | "constant_like" => None,
+            "constant" | "constant_like" | "scan" => None,
             "top_k" => Some(&[
                 Text("("),
                 Operand,
@@ -149,6 +226,23 @@ pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
         "sdy" => match short {
             "return" => Some(RETURN),
             "sharding_constraint" | "reshard" => Some(SHARDED),
+            "all_gather" | "all_slice" | "all_to_all" | "all_reduce" | "collective_permute" | "reduce_scatter"
+            | "replicated_to_unreduced" | "sharded_to_unreduced" => Some(RESHARDED),
+            "data_flow_edge" | "func_data_flow_edge" => Some(&[
+                Text(" "),
+                Operand,
+                Optional(&[Text(" sharding="), Attr("sharding", Kind::Body("sdy.sharding"))]),
+                Dict,
+                T(Types::Same),
+            ]),
+            "propagation_barrier" => Some(&[
+                Text(" "),
+                Operand,
+                Text(" allowed_direction="),
+                Attr("allowed_direction", Kind::Enum("propagation_direction")),
+                Dict,
+                T(Types::Same),
+            ]),
             "sharding_group" => Some(&[
                 Text(" "),
                 Operand,
@@ -401,8 +495,7 @@ fn stablehlo(short: &str) -> Option<&'static [Piece]> {
         "cholesky" => &[
             Text(" "),
             Operand,
-            Text(", lower = "),
-            Attr("lower", Kind::Bool),
+            Optional(&[Text(", lower = "), Attr("lower", Kind::Bool)]),
             Dict,
             T(Types::Same),
         ],
@@ -449,6 +542,32 @@ fn stablehlo(short: &str) -> Option<&'static [Piece]> {
         "optimization_barrier" => &[Text(" "), Operands, Dict, T(Types::Pairwise)],
         "after_all" => &[Text(" "), Operands, Dict, T(Types::Same)],
         "create_token" | "partition_id" | "replica_id" => RESULT,
+        "trace" => &[
+            Text(" "),
+            Operand,
+            Text(", "),
+            Attr("tag", Kind::String),
+            Dict,
+            T(Types::OperandsOnly),
+        ],
+        "einsum" => &[
+            Text(" "),
+            Operand,
+            Text(", "),
+            Operand,
+            Text(", config = "),
+            Attr("einsum_config", Kind::String),
+            Dict,
+            T(Types::Functional),
+        ],
+        "unary_einsum" => &[
+            Text(" "),
+            Operand,
+            Text(", config = "),
+            Attr("einsum_config", Kind::String),
+            Dict,
+            T(Types::Functional),
+        ],
         "custom_call" => &[
             Text(" "),
             Attr("call_target_name", Kind::SymbolString),

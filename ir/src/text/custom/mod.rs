@@ -6,6 +6,7 @@
 
 pub(super) mod format;
 mod pieces;
+mod regions;
 mod structured;
 
 use super::lexer::Parsed;
@@ -26,9 +27,14 @@ pub(super) fn parse<'a>(parser: &mut Parser<'a>, name: &'a str, start: usize) ->
     match name {
         "builtin.module" => structured::module(parser),
         "func.func" => structured::function(parser),
-        "stablehlo.constant" | "chlo.constant" => structured::constant(parser, name, start),
-        "stablehlo.reduce" => structured::reduce(parser),
-        "stablehlo.while" => structured::while_loop(parser),
+        "stablehlo.constant" | "chlo.constant" | "mhlo.constant" | "sdy.constant" => {
+            structured::constant(parser, name, start)
+        }
+        "stablehlo.reduce" | "mhlo.reduce" => structured::reduce(parser),
+        "stablehlo.while" | "mhlo.while" => structured::while_loop(parser),
+        "chlo.scan" => regions::scan(parser),
+        "check.expect_eq_const" | "check.expect_almost_eq_const" => regions::check_constant(parser, name),
+        "sdy.named_computation" => regions::named_computation(parser),
         "sdy.mesh" => structured::mesh(parser),
         "sdy.manual_computation" => structured::manual_computation(parser),
         _ => {

@@ -59,6 +59,15 @@ fn parse_piece<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, piece: &'sta
             }
         }
         Piece::Special(special) => parse_special(parser, op, *special)?,
+        Piece::Bracketed => match parser.lexer.peek() {
+            b'[' => {
+                parser.lexer.bracketed("[", b']')?;
+            }
+            b'{' => {
+                parser.lexer.bracketed("{", b'}')?;
+            }
+            _ => {}
+        },
         Piece::Dict => {
             if parser.lexer.peek() == b'{' {
                 op.attributes = parser.dictionary()?;
@@ -147,6 +156,14 @@ fn attribute<'a>(parser: &mut Parser<'a>, kind: Kind) -> Parsed<Attr<'a>> {
             }
             typed_integer(value, ty)
         }
+        Kind::Float(ty) => Attr::Float {
+            value: match parser.scalar()? {
+                Scalar::Int(value) => Scalar::Float(value as f64),
+                value @ (Scalar::Float(_) | Scalar::Bits(_)) => value,
+                Scalar::Bool(_) => return Err(parser.lexer.error("expected a number")),
+            },
+            ty: Some(Box::new(Type::Scalar(ty.into()))),
+        },
         Kind::Bool => match parser.scalar()? {
             Scalar::Bool(value) => Attr::Bool(value),
             _ => return Err(parser.lexer.error("expected `true` or `false`")),
@@ -404,6 +421,12 @@ fn parse_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
     match types {
         Types::Functional => (op.operand_types, op.result_types) = parser.function_type()?,
         Types::OperandsOnly => parser.type_list(&mut op.operand_types)?,
+        Types::Compared => {
+            parser.type_list(&mut op.operand_types)?;
+            if let [ty] = &op.operand_types[..] {
+                op.operand_types = vec![ty.clone(); count];
+            }
+        }
         Types::Pairwise => {
             parser.type_list(&mut op.operand_types)?;
             op.result_types = op.operand_types.clone();

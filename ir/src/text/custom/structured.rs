@@ -130,7 +130,7 @@ pub(super) fn function<'a>(parser: &mut Parser<'a>) -> Parsed<Operation<'a>> {
     Ok(op)
 }
 
-fn optional_dictionary<'a>(parser: &mut Parser<'a>) -> Parsed<Vec<NamedAttr<'a>>> {
+pub(super) fn optional_dictionary<'a>(parser: &mut Parser<'a>) -> Parsed<Vec<NamedAttr<'a>>> {
     if parser.lexer.peek() == b'{' {
         parser.dictionary()
     } else {

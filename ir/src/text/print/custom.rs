@@ -77,6 +77,8 @@ fn put_piece<'a>(
             }
         }
         Piece::Special(special) => put_special(printer, op, *special, state)?,
+        // What stands in brackets was not read.
+        Piece::Bracketed => return Err(Unfit),
         Piece::Dict => put_rest(printer, op, &state.shown),
         Piece::Types(types) => put_types(printer, op, *types),
     }
@@ -353,7 +355,7 @@ fn put_types<'a>(printer: &mut Printer<'_, 'a>, op: &Operation<'a>, types: Types
         (Types::Complex, Some(ty), [lhs, rhs]) if lhs == rhs && is_complex_of(ty, lhs) => printer.ty(ty),
         (Types::Tuple, Some(ty @ Type::Tuple(items)), operands) if items[..] == *operands => printer.ty(ty),
         (Types::ResultOnly, Some(ty), []) => printer.ty(ty),
-        (Types::OperandsOnly, _, operands) => printer.list(operands, |p, ty| p.ty(ty)),
+        (Types::OperandsOnly | Types::Compared, _, operands) => printer.list(operands, |p, ty| p.ty(ty)),
         (Types::Pairwise, _, operands) if op.result_types[..] == *operands => printer.list(operands, |p, ty| p.ty(ty)),
         (Types::Arrow, _, operands) if !operands.is_empty() => {
             printer.list(operands, |p, ty| p.ty(ty));
