@@ -59,7 +59,11 @@ fn entry_types(module: &Module) -> Option<(Vec<ferrite_ir::hlo::TensorType>, Vec
     let func = module.func(module.entry()?);
     let tensor = |ty: &Type| ty.tensor().cloned();
     let inputs = func.args().iter().filter_map(|&v| tensor(func.ty(v))).collect();
-    let outputs = func.result_types().iter().filter_map(|t| t.tensor().map(|t| t.dtype)).collect();
+    let outputs = func
+        .result_types()
+        .iter()
+        .filter_map(|t| t.tensor().map(|t| t.dtype))
+        .collect();
     Some((inputs, outputs))
 }
 
@@ -167,5 +171,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{passed} of {} programs pass", passed + failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

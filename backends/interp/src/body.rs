@@ -35,9 +35,12 @@ pub(crate) struct Program {
     results: Vec<usize>,
 }
 
-/// The dtype of a scalar value.
+/// The dtype of a scalar value, if that says what it means: a quantized one needs its type's parameters.
 fn scalar(func: &Func, v: ValueId) -> Option<DType> {
-    func.ty(v).tensor().filter(|t| t.shape.is_empty()).map(|t| t.dtype)
+    func.ty(v)
+        .tensor()
+        .filter(|t| t.shape.is_empty() && t.extra.is_none())
+        .map(|t| t.dtype)
 }
 
 impl Program {
@@ -185,6 +188,7 @@ pub(crate) fn simple(func: &Func, region: RegionId) -> Option<Simple> {
         return Some(Simple::Second);
     }
     let [op] = body.ops[..] else { return None };
+    scalar(func, *result)?;
     let op = func.op(op);
     let OpKind::Binary(kind) = op.kind else { return None };
     let both = op.operands[..] == [*a, *b] || op.operands[..] == [*b, *a];

@@ -28,7 +28,10 @@ const ULPS: u64 = 3;
 /// where elements differ.
 pub(crate) fn check(kind: &str, call: &CustomCall, operands: &[Tensor], results: usize) -> Result<Vec<Value>> {
     let [got, want] = operands else {
-        return Err(invalid(format!("`check.{kind}` compares two values, {} are given", operands.len())));
+        return Err(invalid(format!(
+            "`check.{kind}` compares two values, {} are given",
+            operands.len()
+        )));
     };
     let number = |key: &str| match &call.backend_config {
         Attr::Dict(entries) => match entries.get(key) {
@@ -50,7 +53,10 @@ pub(crate) fn check(kind: &str, call: &CustomCall, operands: &[Tensor], results:
         _ => return Err(crate::unsupported(format!("`check.{kind}` is not known"))),
     };
     if got.dtype() != want.dtype() || got.shape() != want.shape() {
-        return Err(failed(kind, format!("the value is {}, expected was {}", got.ty(), want.ty())));
+        return Err(failed(
+            kind,
+            format!("the value is {}, expected was {}", got.ty(), want.ty()),
+        ));
     }
     let worst = differences(&rule, got, want);
     if kind == "eq" && results == 1 {
@@ -95,7 +101,11 @@ fn differences(rule: &Rule, got: &Tensor, want: &Tensor) -> Option<(usize, usize
             })
             .collect()
     } else {
-        got.to_i64s().iter().zip(want.to_i64s().iter()).map(|(a, b)| a == b).collect()
+        got.to_i64s()
+            .iter()
+            .zip(want.to_i64s().iter())
+            .map(|(a, b)| a == b)
+            .collect()
     };
     let count = fits.iter().filter(|fits| !**fits).count();
     fits.iter().position(|fits| !fits).map(|first| (first, count))

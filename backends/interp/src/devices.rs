@@ -115,7 +115,10 @@ impl Device {
             if state.failed || state.idle >= total {
                 state.failed = true;
                 self.world.changed.notify_all();
-                return Err(unsupported(format!("no device sends what channel {} is to receive", from.0)));
+                return Err(unsupported(format!(
+                    "no device sends what channel {} is to receive",
+                    from.0
+                )));
             }
             state = self.world.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -299,7 +302,10 @@ mod tests {
     fn messages_reach_the_device_they_are_for() {
         let out = World::run(1, 3, None, |device| {
             let next = (device.id() + 1) % 3;
-            device.send((1, Some(next)), number(device.id() as i32).into_iter().map(Value::Tensor).collect());
+            device.send(
+                (1, Some(next)),
+                number(device.id() as i32).into_iter().map(Value::Tensor).collect(),
+            );
             device.receive((1, Some(device.id())))
         });
         let got: Vec<Value> = out.into_iter().flatten().flatten().collect();

@@ -1,14 +1,14 @@
 //! Element-wise operations on whole tensors.
 
 use ferrite_ir::diag::Result;
-use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{BinaryOp, Compare, ComparisonDirection, ComparisonType, ReducePrecision, TensorType, UnaryOp};
+use ferrite_ir::dtype::{DType, Specials};
+use ferrite_ir::hlo::{BinaryOp, Compare, ComparisonType, ReducePrecision, TensorType, UnaryOp};
 use num_complex::Complex64;
 use rayon::prelude::*;
 
+use crate::invalid;
 use crate::number::{self, Num};
 use crate::tensor::{Buf, Tensor, wrap, zip_width};
-use crate::{invalid, unsupported};
 
 /// Elements below which threads cost more than they bring.
 const PARALLEL: usize = 1 << 15;
@@ -161,12 +161,9 @@ pub(crate) fn compare(c: Compare, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     same_type("stablehlo.compare", a, b)?;
     let dtype = a.dtype();
     let out = if dtype.is_complex() {
-        let equal = match c.direction {
-            ComparisonDirection::Eq => true,
-            ComparisonDirection::Ne => false,
-            _ => return Err(undefined("an ordering of `stablehlo.compare`", dtype)),
-        };
-        zip(&a.to_complex(), &b.to_complex(), |a, b| (a == b) == equal)
+        zip(&a.to_complex(), &b.to_complex(), |a, b| {
+            number::compare_complex(c, a, b)
+        })
     } else if dtype.is_float() {
         match (a.f32s(), b.f32s()) {
             (Some(x), Some(y)) if c.compare_type != ComparisonType::TotalOrder => {
@@ -228,7 +225,7 @@ pub(crate) fn convert(x: &Tensor, to: DType) -> Tensor {
     }
     if to == DType::Bool {
         return match from {
-            _ if from.is_complex() => bools(&ty, map(&x.to_complex(), |z| z.re != 0.0 || z.im != 0.0)),
+            _ if from.is_complex() => bools(&ty, map(&x.to_complex(), |z| z.re != 0.0)),
             _ if from.is_float() => bools(&ty, map(&x.to_f64s(), |v| v != 0.0)),
             _ => bools(&ty, map(&x.to_i64s(), |v| v != 0)),
         };
@@ -343,8 +340,11 @@ pub(crate) fn reduce_number_precision(attrs: ReducePrecision, dtype: DType, x: N
         DType::F32 | DType::TF32 => (8, 23),
         _ => dtype.minifloat().map(|f| (f.exponent_bits, f.mantissa_bits))?,
     };
+    let ieee = dtype.minifloat().is_none_or(|f| f.specials == Specials::Ieee);
     if x.is_nan() {
-        return Some(Num::F(x));
+        // Without mantissa there is no NaN: the exponent alone says infinity.
+        let none = attrs.mantissa_bits == 0 && ieee;
+        return Some(Num::F(if none { f64::INFINITY } else { x }));
     }
     let mut bytes = [0u8; 16];
     Num::F(x).write(dtype, &mut bytes[..dtype.bytes()]);
@@ -353,8 +353,8 @@ pub(crate) fn reduce_number_precision(attrs: ReducePrecision, dtype: DType, x: N
     ]);
     let exponent_mask = ((1u64 << exponent) - 1) << mantissa;
     let sign = bits & (1u64 << (exponent + mantissa));
-    if bits & exponent_mask == exponent_mask {
-        return Some(Num::F(x)); // infinity
+    if x.is_infinite() {
+        return Some(Num::F(x));
     }
     let kept = attrs.mantissa_bits.clamp(0, mantissa as i64) as u32;
     if kept < mantissa {
@@ -375,12 +375,6 @@ pub(crate) fn reduce_number_precision(attrs: ReducePrecision, dtype: DType, x: N
     }
     bytes[..8].copy_from_slice(&bits.to_le_bytes());
     Some(Num::read(dtype, &bytes[..dtype.bytes()]))
-}
-
-/// `uniform_quantize` and `uniform_dequantize` are refused: quantized types are parsed and printed, not computed with.
-pub(crate) fn quantized(name: &str) -> ferrite_ir::diag::Diagnostic {
-    unsupported(format!("`{name}`: quantized types are not evaluated"))
-        .help("write the scales and zero points as ordinary arithmetic")
 }
 
 #[cfg(test)]

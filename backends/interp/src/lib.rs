@@ -27,6 +27,7 @@ mod number;
 mod ops;
 mod parallel;
 mod plan;
+mod quantized;
 mod random;
 mod reduce;
 mod sort;

@@ -80,7 +80,8 @@ impl Num {
         match (self, to.class()) {
             (Num::F(x), Bool) => Num::I(i64::from(x != 0.0)),
             (Num::I(x), Bool) => Num::I(i64::from(x != 0)),
-            (Num::C(z), Bool) => Num::I(i64::from(z.re != 0.0 || z.im != 0.0)),
+            // The imaginary part is ignored, as for all conversions to real types.
+            (Num::C(z), Bool) => Num::I(i64::from(z.re != 0.0)),
             (Num::F(x), Signed | Unsigned) => Num::I(float_to_int(to, x)),
             (Num::C(z), Signed | Unsigned) => Num::I(float_to_int(to, z.re)),
             (Num::I(x), Signed | Unsigned) => Num::I(wrap(to, x)),
@@ -444,6 +445,9 @@ pub(crate) fn binary_complex(op: BinaryOp) -> Option<fn(Complex64, Complex64) ->
                 a.powc(b)
             }
         },
+        // Complex numbers are ordered by their real, then their imaginary parts.
+        Maximum => |a, b| if part_order(a, b).is_lt() { b } else { a },
+        Minimum => |a, b| if part_order(a, b).is_gt() { b } else { a },
         // -i log((a_x + i a_y) / sqrt(x^2 + y^2)), the complex continuation of atan2(y, x).
         Atan2 => |y, x| {
             let i = Complex64::i();
@@ -501,16 +505,23 @@ pub(crate) fn compare_int(c: Compare, dtype: DType, a: i64, b: i64) -> bool {
     }
 }
 
-/// Compares two elements. Complex numbers are only equal or not.
+/// The order of two complex numbers by their real, then their imaginary parts. NaN counts as equal.
+fn part_order(a: Complex64, b: Complex64) -> std::cmp::Ordering {
+    let order = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal);
+    order(a.re, b.re).then(order(a.im, b.im))
+}
+
+/// Compares two complex numbers: pairs in lexicographic order.
+pub(crate) fn compare_complex(c: Compare, a: Complex64, b: Complex64) -> bool {
+    holds(c.direction, (a.re, a.im), (b.re, b.im))
+}
+
+/// Compares two elements.
 pub(crate) fn compare(c: Compare, dtype: DType, a: Num, b: Num) -> Option<bool> {
     Some(match (a, b) {
         (Num::F(a), Num::F(b)) => compare_float(c, a, b),
         (Num::I(a), Num::I(b)) => compare_int(c, dtype, a, b),
-        (Num::C(a), Num::C(b)) => match c.direction {
-            ComparisonDirection::Eq => a == b,
-            ComparisonDirection::Ne => a != b,
-            _ => return None,
-        },
+        (Num::C(a), Num::C(b)) => compare_complex(c, a, b),
         _ => return None,
     })
 }

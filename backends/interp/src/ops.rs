@@ -9,8 +9,8 @@ use crate::eval::{Frame, Value};
 use crate::number::Num;
 use crate::tensor::Tensor;
 use crate::{
-    collective, contraction, convolution, custom_call, elementwise, indexing, linalg, movement, norm, random, reduce,
-    sort,
+    collective, contraction, convolution, custom_call, elementwise, indexing, linalg, movement, norm, quantized,
+    random, reduce, sort,
 };
 use crate::{invalid, unsupported};
 
@@ -91,8 +91,23 @@ impl<'m> Frame<'m> {
     pub(crate) fn evaluate(&mut self, id: OpId, operands: Vec<Value>) -> Result<Vec<Value>> {
         let op = self.func.op(id);
         let func = self.func;
-        let mut x = Operands(operands);
         let results: Vec<Option<&TensorType>> = op.results.iter().map(|&r| func.ty(r).tensor()).collect();
+        if quantized::is_quantized(func, op) {
+            return self.evaluate_quantized(id, operands);
+        }
+        self.evaluate_as(id, operands, &results)
+    }
+
+    /// Computes the results of an operation as tensors of the given types.
+    pub(crate) fn evaluate_as(
+        &mut self,
+        id: OpId,
+        operands: Vec<Value>,
+        results: &[Option<&TensorType>],
+    ) -> Result<Vec<Value>> {
+        let op = self.func.op(id);
+        let func = self.func;
+        let mut x = Operands(operands);
         let ty = || -> Result<&TensorType> {
             results
                 .first()
@@ -128,7 +143,10 @@ impl<'m> Frame<'m> {
             OpKind::BitcastConvert => one(elementwise::bitcast_convert(x.get(0)?, ty()?)?),
             OpKind::ReducePrecision(attrs) => one(elementwise::reduce_precision(*attrs, x.get(0)?)?),
             OpKind::Complex => one(elementwise::complex(x.get(0)?, x.get(1)?)?),
-            OpKind::UniformQuantize | OpKind::UniformDequantize => Err(elementwise::quantized(op.kind.mnemonic())),
+            // Their types are quantized: these are computed elsewhere.
+            OpKind::UniformQuantize | OpKind::UniformDequantize => {
+                Err(invalid(format!("`{}` without a quantized type", op.kind.mnemonic())))
+            }
             OpKind::Map(_) => {
                 let inputs = x.all()?;
                 let out = ty()?.dtype;

@@ -47,7 +47,9 @@ pub(crate) fn run_parallel(frame: &Frame, call: &CustomCall, operands: Vec<Value
         .map(|&id| left.by_ref().take(interp.module.func(id).args().len()).collect())
         .collect();
     if left.next().is_some() {
-        return Err(invalid("`interpreter.run_parallel` has more operands than its programs take"));
+        return Err(invalid(
+            "`interpreter.run_parallel` has more operands than its programs take",
+        ));
     }
     let results = World::run(replicas, partitions, Some(infeed), |device| {
         let id = device.id();

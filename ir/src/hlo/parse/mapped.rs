@@ -47,17 +47,24 @@ pub(super) fn map(fields: &mut Fields, operands: &[ValueId], b: &mut Builder<'_>
     let name = fields.name.clone().into_owned();
     let wrong = |count: usize| format!("`{name}` takes {count} operand(s), {} are given", operands.len());
     let results = fields.op.result_types.len();
-    let expected = usize::from(!matches!(
-        &name[..],
-        "stablehlo.trace" | "sdy.sharding_group" | "interpreter.run_parallel"
-    ) && !name.starts_with("check."));
+    let expected = usize::from(
+        !matches!(
+            &name[..],
+            "stablehlo.trace" | "sdy.sharding_group" | "interpreter.run_parallel"
+        ) && !name.starts_with("check."),
+    );
     if name != "interpreter.run_parallel" && results != expected {
         return Err(format!("`{name}` has {expected} result(s), {results} are written"));
     }
     let built = |r: Result<ValueId, super::super::infer::Violation>| r.map_err(|v| v.to_string());
     match &name[..] {
-        "interpreter.probe" | "interpreter.print" | "stablehlo.copy" | "stablehlo.domain" | "sdy.propagation_barrier"
-        | "sdy.data_flow_edge" | "sdy.func_data_flow_edge" => match operands {
+        "interpreter.probe"
+        | "interpreter.print"
+        | "stablehlo.copy"
+        | "stablehlo.domain"
+        | "sdy.propagation_barrier"
+        | "sdy.data_flow_edge"
+        | "sdy.func_data_flow_edge" => match operands {
             [x] => same_type(fields, b, *x),
             _ => Err(wrong(1)),
         },
@@ -214,8 +221,12 @@ fn run_parallel(fields: &mut Fields, operands: &[ValueId], b: &mut Builder<'_>) 
         .map(types::value_type)
         .collect::<Result<_, _>>()?;
     let called = rows.concat();
-    b.op(call("interpreter.run_parallel", parameters, called), operands, Some(&results))
-        .map_err(|v| v.to_string())
+    b.op(
+        call("interpreter.run_parallel", parameters, called),
+        operands,
+        Some(&results),
+    )
+    .map_err(|v| v.to_string())
 }
 
 /// A constant of the operand's shape.

@@ -206,7 +206,9 @@ fn scan_shape(fields: &mut Fields, operands: &[ValueId], func: &Func) -> Read<Sh
             .and_then(|ty| ty.shape.get(usize::try_from(dimension).ok()?).copied())
             .ok_or_else(|| format!("`{name}` goes along dimension {dimension}, which an input or output lacks"))?;
         if *length.get_or_insert(size) != size {
-            return Err(format!("inputs and outputs of `{name}` differ in dimension {dimension}"));
+            return Err(format!(
+                "inputs and outputs of `{name}` differ in dimension {dimension}"
+            ));
         }
     }
     Ok(Shape {

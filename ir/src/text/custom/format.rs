@@ -226,8 +226,14 @@ pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
         "sdy" => match short {
             "return" => Some(RETURN),
             "sharding_constraint" | "reshard" => Some(SHARDED),
-            "all_gather" | "all_slice" | "all_to_all" | "all_reduce" | "collective_permute" | "reduce_scatter"
-            | "replicated_to_unreduced" | "sharded_to_unreduced" => Some(RESHARDED),
+            "all_gather"
+            | "all_slice"
+            | "all_to_all"
+            | "all_reduce"
+            | "collective_permute"
+            | "reduce_scatter"
+            | "replicated_to_unreduced"
+            | "sharded_to_unreduced" => Some(RESHARDED),
             "data_flow_edge" | "func_data_flow_edge" => Some(&[
                 Text(" "),
                 Operand,

@@ -60,7 +60,10 @@ pub(super) fn scan<'a>(parser: &mut Parser<'a>) -> Parsed<Operation<'a>> {
     let start = parser.lexer.position();
     (op.operand_types, op.result_types) = parser.function_type()?;
     if op.operand_types.len() != op.operands.len() || op.result_types.len() < carries {
-        let message = format!("expected types of {} operand(s) and at least {carries} result(s)", op.operands.len());
+        let message = format!(
+            "expected types of {} operand(s) and at least {carries} result(s)",
+            op.operands.len()
+        );
         return Err(parser.lexer.error_at(start, parser.lexer.position(), message));
     }
     let segments = |first: usize, second: usize| Attr::DenseArray {

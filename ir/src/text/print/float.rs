@@ -1,6 +1,6 @@
 //! Floating-point numbers as MLIR prints them.
 
-use crate::dtype::DType;
+use crate::dtype::{DType, e8m0_from_f64, e8m0_to_f64};
 
 /// The text of `value` as an element of the type named `ty`: six digits and an exponent where that is exact, as many
 /// digits as the type needs otherwise, the bits in hexadecimal for what has no decimal form.
@@ -8,9 +8,12 @@ use crate::dtype::DType;
 /// The rules are those of MLIR's printer and LLVM's `APFloat::toString`, so that what we print is what MLIR prints.
 pub fn format_float(value: f64, ty: &str) -> String {
     let small = DType::from_mlir(ty).and_then(DType::minifloat);
+    // Powers of two without sign: eight bits of exponent.
+    let scale = ty == DType::F8E8M0FNU.mlir();
     let round = |x: f64| match (small, ty) {
         (Some(format), _) => format.to_f64(format.from_f64(x)),
         (None, "f64") => x,
+        _ if scale => e8m0_to_f64(e8m0_from_f64(x)),
         _ => f64::from(x as f32),
     };
     let value = round(value);
@@ -25,6 +28,7 @@ pub fn format_float(value: f64, ty: &str) -> String {
         let precision = match (small, ty) {
             (Some(format), _) => format.mantissa_bits as usize + 1,
             (None, "f64") => 53,
+            _ if scale => 1,
             _ => 24,
         };
         let long = shortest(value, 2 + precision * 59 / 196);
@@ -42,6 +46,7 @@ pub fn format_float(value: f64, ty: &str) -> String {
             format!("0x{:0width$X}", format.from_f64(value))
         }
         (None, "f64") => format!("0x{:016X}", value.to_bits()),
+        _ if scale => format!("0x{:02X}", e8m0_from_f64(value)),
         _ => format!("0x{:08X}", (value as f32).to_bits()),
     }
 }
@@ -154,7 +159,9 @@ mod tests {
     #[test]
     fn numbers_print_as_in_mlir() {
         // Pairs seen in files that JAX printed.
-        let cases: [(f64, &str, &str); 12] = [
+        let cases: [(f64, &str, &str); 14] = [
+            (2f64.powi(-127), "f8E8M0FNU", "5.877470e-39"),
+            (f64::NAN, "f8E8M0FNU", "0xFF"),
             (0.0, "f32", "0.000000e+00"),
             (-0.0, "f32", "-0.000000e+00"),
             (1.5, "bf16", "1.500000e+00"),
