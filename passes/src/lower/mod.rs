@@ -13,6 +13,7 @@
 //! * `control`: loops and branches;
 //! * `cumulative`: running reductions;
 //! * `wide`: conversions from and to 64 bits;
+//! * `outputs`: which results may be computed in a buffer that input and output share;
 //! * `cleanup`: removes stores that nothing reads;
 //! * `fuse_instructions`: several steps in one instruction.
 //!
@@ -29,6 +30,7 @@ mod elementwise;
 pub mod fuse;
 mod fuse_instructions;
 mod moves;
+mod outputs;
 pub mod view;
 mod wide;
 
@@ -286,6 +288,18 @@ impl<'a> Lower<'a> {
         let results = self.func.region(self.func.body()).results.clone();
         let mut order: Vec<usize> = (0..results.len()).collect();
         order.sort_by_key(|&i| (self.program.outputs[i].alias.is_some(), i));
+        // Inputs that a copy below reads, after everything else.
+        let mut copied = BTreeSet::new();
+        for (&value, output) in results.iter().zip(self.program.outputs.clone()) {
+            let source = self.view_of(value)?;
+            let own = self.storage(source.storage).buffer;
+            if let BufferKind::Input(input) = self.program.buffer(own).kind
+                && !(self.is_whole(&source) && output.alias == Some(input))
+            {
+                copied.insert(input);
+            }
+        }
+        let uses = outputs::Uses::of(&self.program);
         for index in order {
             let value = results[index];
             let ty = self.func.tensor(value).clone();
@@ -301,7 +315,7 @@ impl<'a> Lower<'a> {
                 continue;
             }
             let scratch = matches!(self.program.buffer(own).kind, BufferKind::Scratch);
-            let free = alias.is_none_or(|input| self.written_after_reads(own, input));
+            let free = alias.is_none_or(|input| !copied.contains(&input) && uses.written_after_reads(&self.program, own, input));
             if whole && scratch && free && self.program.buffer(own).bytes == bytes {
                 // The scratch buffer that holds the result becomes the output buffer.
                 let buffer = &mut self.program.buffers[own.index()];
@@ -316,57 +330,6 @@ impl<'a> Lower<'a> {
             self.copy(&source, &target)?;
         }
         Ok(())
-    }
-
-    /// Whether every read of an input comes before the first write of a buffer, in program order; what a loop does, it
-    /// does from its first operation to its last.
-    fn written_after_reads(&self, buffer: BufferId, input: u32) -> bool {
-        let mut written = false;
-        let mut loops = self.program.loops();
-        // Outer loops, from the last one to the first: taken from the end.
-        loops.sort_unstable_by_key(|&(begin, end)| (std::cmp::Reverse(begin), end));
-        let mut open: Option<(usize, bool)> = None;
-        for (index, op) in self.program.ops.iter().enumerate() {
-            while loops.last().is_some_and(|l| l.0 <= index) {
-                let Some((begin, end)) = loops.pop() else { break };
-                if open.is_none_or(|(until, _)| end > until) {
-                    let body = &self.program.ops[begin..=end];
-                    open = Some((end, body.iter().any(|op| self.writes(op, buffer))));
-                }
-            }
-            written |= open.is_some_and(|(until, writes)| index <= until && writes);
-            let mut late = false;
-            let mut writes = false;
-            op.for_each(|role, touched| {
-                let touched = match touched {
-                    tile::Touched::Hbm(h) => h.buffer,
-                    tile::Touched::Buffer(b) => b,
-                    tile::Touched::Tile(_) => return,
-                };
-                let is_input = matches!(self.program.buffer(touched).kind, BufferKind::Input(i) if i == input);
-                late |= role.reads() && is_input;
-                writes |= role.writes() && touched == buffer;
-            });
-            // An operation that reads the input and writes the output of another order races with itself.
-            written |= writes;
-            if late && written {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn writes(&self, op: &tile::Op, buffer: BufferId) -> bool {
-        let mut writes = false;
-        op.for_each(|role, touched| {
-            writes |= role.writes()
-                && match touched {
-                    tile::Touched::Hbm(h) => h.buffer == buffer,
-                    tile::Touched::Buffer(b) => b == buffer,
-                    tile::Touched::Tile(_) => false,
-                };
-        });
-        writes
     }
 
     /// Where a value lies, copying it where a chain of views cannot be expressed by strides.

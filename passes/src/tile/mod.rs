@@ -5,7 +5,7 @@
 //! own. What each step promises is proved by a checker that was written apart from it ([`check_placement`],
 //! [`check_sync`]).
 
-mod access;
+pub(crate) mod access;
 mod assign;
 mod check_placement;
 mod check_sync;
