@@ -57,6 +57,7 @@ const CORE: &[&str] = &[
     "legalize-gather",
     "legalize-scatter",
     "legalize-reduce",
+    "sum-by-matmul",
     "legalize-data",
     "remove-barriers", // nothing is reordered across them any more
     "canonicalize",    // identities that legalization left
@@ -83,6 +84,7 @@ const BALANCED: &[&str] = &[
     "legalize-gather",
     "legalize-scatter",
     "legalize-reduce",
+    "sum-by-matmul",
     "legalize-data",
     "remove-barriers",
     "fold-constants", // index arithmetic of gathers and scatters

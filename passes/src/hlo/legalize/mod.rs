@@ -20,6 +20,7 @@ mod rows;
 pub mod scatter;
 pub mod select_and_scatter;
 pub mod sort;
+pub mod sum;
 pub mod window;
 
 use ferrite_ir::diag::Result;
@@ -79,6 +80,9 @@ legalizations! {
     /// See [`sort`].
     LegalizeSort, "legalize-sort", sort::rewrite,
         "Sorts by bitonic networks over whole tensors; top_k of a few by repeated maximum.";
+    /// See [`sum`].
+    SumByMatmul, "sum-by-matmul", sum::rewrite,
+        "Rewrites floating-point sums over leading dimensions into products with ones, which the PE array sums over partitions.";
     /// See [`window`].
     LegalizeWindow, "legalize-window", window::rewrite,
         "Makes padding of reduce_window explicit, and rewrites windows of any body into element-wise steps.";
