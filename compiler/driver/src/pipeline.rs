@@ -90,6 +90,8 @@ const BALANCED: &[&str] = &[
     "fold-constants", // index arithmetic of gathers and scatters
     "canonicalize",
     "merge-equal-ops",
+    "orient-contractions", // all readers are known and simplified
+    "canonicalize",
     "remove-dead-ops",
 ];
 

@@ -15,7 +15,7 @@ pub mod gather;
 pub mod linear_algebra;
 pub mod random;
 pub mod reduce;
-mod rewrite;
+pub(crate) mod rewrite;
 mod rows;
 pub mod scatter;
 pub mod select_and_scatter;

@@ -59,7 +59,8 @@ pub(crate) fn rewrite_module(
     Ok(changed)
 }
 
-fn rewrite_func(
+/// [`rewrite_module`] for one function.
+pub(crate) fn rewrite_func(
     func: &mut Func,
     rule: &mut impl FnMut(&mut Builder<'_>, OpId) -> Rewrite,
 ) -> std::result::Result<bool, (LocId, Stop)> {
