@@ -53,6 +53,12 @@ pub(super) struct Cache {
     pub helpers: HashMap<(&'static str, DType), View>,
     /// `[128, 1]` constants by dtype and bits.
     pub columns: HashMap<(DType, u32), View>,
+    /// Parts of blocks that were moved to partition 0.
+    pub moved: HashMap<View, View>,
+    /// Blocks of each storage, in the order they came.
+    of_storage: HashMap<StorageId, Vec<BlockKey>>,
+    /// Blocks that stay while a contraction goes over them again and again.
+    pinned: Option<(StorageId, Form)>,
 }
 
 impl Cache {
@@ -64,7 +70,40 @@ impl Cache {
             clock: 0,
             helpers: HashMap::new(),
             columns: HashMap::new(),
+            moved: HashMap::new(),
+            of_storage: HashMap::new(),
+            pinned: None,
         }
+    }
+
+    /// Keeps the blocks of one operand until another is pinned, or none.
+    pub fn pin(&mut self, operand: Option<(StorageId, Form)>) {
+        self.pinned = operand;
+    }
+
+    /// Forgets the blocks of an operand that will not be read again soon.
+    pub fn drop_blocks(&mut self, storage: StorageId, form: Form) {
+        let keys: Vec<BlockKey> = self.of_storage.get(&storage).into_iter().flatten().cloned().collect();
+        for key in keys.into_iter().filter(|k| k.form == form) {
+            self.remove(&key);
+        }
+    }
+
+    fn remove(&mut self, key: &BlockKey) {
+        if let Some(gone) = self.entries.remove(key) {
+            self.bytes -= gone.bytes;
+            if let Some(keys) = self.of_storage.get_mut(&key.storage) {
+                keys.retain(|k| k != key);
+            }
+        }
+    }
+
+    /// A block that contains the one with this key, and where in it that begins: rows and columns.
+    fn containing(&self, key: &BlockKey) -> Option<(&BlockKey, i64, i64)> {
+        let keys = self.of_storage.get(&key.storage)?;
+        keys.iter()
+            .filter(|k| k.form == key.form && k.dtype == key.dtype)
+            .find_map(|k| place_in(key, k).map(|(row, column)| (k, row, column)))
     }
 
     /// Forgets everything: no tile lives across control flow.
@@ -74,15 +113,11 @@ impl Cache {
 
     /// Forgets every block of a storage that is about to change.
     pub fn forget(&mut self, storage: StorageId) {
-        let mut bytes = 0;
-        self.entries.retain(|key, entry| {
-            let keep = key.storage != storage;
-            if !keep {
-                bytes += entry.bytes;
+        for key in self.of_storage.remove(&storage).unwrap_or_default() {
+            if let Some(gone) = self.entries.remove(&key) {
+                self.bytes -= gone.bytes;
             }
-            keep
-        });
-        self.bytes -= bytes;
+        }
     }
 
     pub fn get(&mut self, key: &BlockKey) -> Option<View> {
@@ -101,14 +136,19 @@ impl Cache {
         }
         while self.bytes + bytes > self.limit {
             // `used` is unique, so the order of the map does not matter.
-            let Some(oldest) = self.entries.iter().min_by_key(|(_, e)| e.used).map(|(k, _)| k.clone()) else {
+            let free = self
+                .entries
+                .iter()
+                .filter(|(k, _)| self.pinned != Some((k.storage, k.form)));
+            let Some(oldest) = free.min_by_key(|(_, e)| e.used).map(|(k, _)| k.clone()) else {
                 break;
             };
-            if let Some(gone) = self.entries.remove(&oldest) {
-                self.bytes -= gone.bytes;
-            }
+            self.remove(&oldest);
         }
         self.bytes += bytes;
+        if !self.entries.contains_key(&key) {
+            self.of_storage.entry(key.storage).or_default().push(key.clone());
+        }
         if let Some(old) = self.entries.insert(
             key,
             Entry {
@@ -120,6 +160,64 @@ impl Cache {
             self.bytes -= old.bytes;
         }
     }
+}
+
+/// The one dimension of a box, `(1, 0)` for a single element; `None` for more.
+fn single(dims: &[ViewDim]) -> Option<(i64, i64)> {
+    match merged(dims)[..] {
+        [] => Some((1, 0)),
+        [d] => Some((d.extent, d.stride)),
+        _ => None,
+    }
+}
+
+/// First row and column of `part` in `whole`, if it lies inside.
+fn place_in(part: &BlockKey, whole: &BlockKey) -> Option<(i64, i64)> {
+    let ([r], [c], [rows], [cols]) = (&part.rows[..], &part.cols[..], &whole.rows[..], &whole.cols[..]) else {
+        return None;
+    };
+    let distance = r.offset + c.offset - rows.offset - cols.offset;
+    let ((n, step), (count, pitch)) = (single(&r.dims)?, single(&rows.dims)?);
+    if distance < 0 || pitch < 0 || (n > 1 && step != pitch) {
+        return None;
+    }
+    let (row, rest, wide) = match (single(&c.dims), single(&cols.dims)) {
+        (Some((m, narrow)), Some((wide, unit))) if m == 1 || (narrow == unit && unit > 0) => {
+            let span = unit * (wide - 1);
+            let (row, rest) = if pitch > span {
+                (distance / pitch, distance % pitch)
+            } else if unit > pitch * (count - 1) && unit > 0 {
+                // Rows lie between the columns.
+                let (column, left) = (distance / unit, distance % unit);
+                if pitch > 0 && left % pitch == 0 {
+                    (left / pitch, column * unit)
+                } else if left == 0 {
+                    (0, column * unit)
+                } else {
+                    return None;
+                }
+            } else if count == 1 {
+                (0, distance)
+            } else {
+                return None;
+            };
+            if unit == 0 {
+                (row, rest, (m, wide, 0))
+            } else if rest % unit == 0 {
+                (row, rest / unit, (m, wide, 1))
+            } else {
+                return None;
+            }
+        }
+        _ if c.dims == cols.dims && (pitch > 0 || distance == 0) => {
+            let row = if pitch > 0 { distance / pitch } else { 0 };
+            (row, distance - row * pitch, (1, 1, 0))
+        }
+        _ => return None,
+    };
+    let (m, columns, unit) = wide;
+    let fits = row + n <= count && rest + m <= columns && (unit == 1 || rest == 0);
+    fits.then_some((row, rest))
 }
 
 /// Free dimensions of `count` neighbouring elements.
@@ -350,7 +448,7 @@ impl Lower<'_> {
         dtype: DType,
     ) -> Result<View> {
         let key = Self::key(Form::Rows, storage, rows, cols, dtype);
-        if let Some(view) = self.cache.get(&key) {
+        if let Some(view) = self.cache.get(&key).or_else(|| self.part_of_block(&key, p, cn)) {
             return Ok(view);
         }
         let op = if self.storage(storage).dtype == dtype {
@@ -394,6 +492,49 @@ impl Lower<'_> {
         let bytes = self.program.tile(view.tile).bytes as usize;
         self.cache.insert(key, view.clone(), bytes);
         Ok(view)
+    }
+
+    /// A block as part of a larger one that is on chip: rows from where engines can begin to read.
+    fn part_of_block(&mut self, key: &BlockKey, p: i64, cn: i64) -> Option<View> {
+        let (whole, row, column) = self.cache.containing(key)?;
+        let whole = whole.clone();
+        let view = self.cache.get(&whole)?;
+        let start = u64::from(view.partition) + row as u64;
+        if !self.machine.partition_range_ok(start, p as u64) || row + p > i64::from(view.partitions) {
+            return None;
+        }
+        let view = View {
+            partition: start as u16,
+            partitions: p as u16,
+            ..view
+        };
+        if view.elements() as i64 == cn && column == 0 {
+            return Some(view);
+        }
+        sub_columns(&view, column, cn)
+    }
+
+    /// A view that begins at partition 0: moved there if it does not.
+    pub(super) fn at_first_partition(&mut self, view: View) -> View {
+        if view.partition == 0 {
+            return view;
+        }
+        if let Some(moved) = self.cache.moved.get(&view) {
+            return moved.clone();
+        }
+        let dst = self.new_tile(
+            Space::Sbuf,
+            i64::from(view.partitions),
+            view.elements() as i64,
+            view.dtype,
+            "moved",
+        );
+        self.inst(Inst::TensorCopy {
+            dst: dst.clone(),
+            src: view.clone(),
+        });
+        self.cache.moved.insert(view, dst.clone());
+        dst
     }
 
     /// One row on all partitions: floats through the PE array (a row of ones times the row), the rest by DMA.

@@ -2,7 +2,7 @@
 //!
 //! A tile has up to 128 rows. Where a row must be on chip as a whole (a full value depends on a reduction of its row),
 //! there is one chunk with all columns; otherwise columns go by in chunks, and reductions combine the chunks' parts.
-//! If weights would be loaded again for every row tile, the chunks form the outer loop.
+//! A contraction whose operands do not both stay on chip goes by panels of one of them, see `contraction`.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, OpId, OpKind, ValueId};
 use ferrite_ir::tile::{Inst, View};
 
-use super::block::{Blocks, part};
-use super::contraction::Contraction;
+use super::block::{Blocks, Form, part};
+use super::contraction::{Contraction, Schedule};
 use super::elementwise::{Arg, Extent, Val};
 use super::fuse::{Access, Class, Cluster, access, reducer};
-use super::view::StridedView;
+use super::view::{StorageId, StridedView};
 use super::{Lower, device_dtype};
 
 /// A cluster while it is lowered.
@@ -63,22 +63,65 @@ impl Lower<'_> {
             .map(|c0| (c0, work.chunk.min(work.columns - c0)))
             .collect();
         let chunks = if work.columns == 0 { Vec::new() } else { chunks };
-        if self.chunks_outside(&work, tiles.len()) {
-            work.collect = false;
-            for &c in &chunks {
-                for &r in &tiles {
-                    let mut state = RowState::default();
-                    self.chunk(&mut work, &mut state, r, c)?;
+        let contraction = work.contractions.values().next();
+        let staying = contraction.map(Contraction::staying);
+        self.cache.pin(staying);
+        let done = match contraction.map(|c| c.schedule) {
+            Some(schedule) if tiles.len() > 1 && chunks.len() > 1 && !self.reduces(&work) => {
+                self.by_panels(&mut work, schedule, staying, &tiles, &chunks)
+            }
+            _ => self.by_rows(&mut work, &tiles, &chunks),
+        };
+        self.cache.pin(None);
+        done
+    }
+
+    /// Row tile by row tile.
+    fn by_rows(&mut self, work: &mut Work<'_>, tiles: &[(i64, i64)], chunks: &[(i64, i64)]) -> Result<()> {
+        for &r in tiles {
+            let mut state = RowState::default();
+            for &c in chunks {
+                self.chunk(work, &mut state, r, c)?;
+            }
+            self.finish_rows(work, &mut state, r, chunks)?;
+        }
+        Ok(())
+    }
+
+    /// In the order that keeps part of one operand on chip while the other goes by.
+    fn by_panels(
+        &mut self,
+        work: &mut Work<'_>,
+        schedule: Schedule,
+        staying: Option<(StorageId, Form)>,
+        tiles: &[(i64, i64)],
+        chunks: &[(i64, i64)],
+    ) -> Result<()> {
+        let (rows, columns) = match schedule {
+            Schedule::Columns(n) if n >= work.columns => return self.by_rows(work, tiles, chunks),
+            Schedule::Columns(n) => (tiles.len(), (n / work.chunk.max(1)).max(1) as usize),
+            Schedule::Rows(m) => ((m / tiles[0].1.max(1)).max(1) as usize, 1),
+        };
+        work.collect = false;
+        let forget = |this: &mut Self| {
+            if let Some((storage, form)) = staying {
+                this.cache.drop_blocks(storage, form);
+            }
+        };
+        for (i, tiles) in tiles.chunks(rows).enumerate() {
+            if i > 0 {
+                forget(self);
+            }
+            for (j, chunks) in chunks.chunks(columns).enumerate() {
+                if j > 0 && columns > 1 {
+                    forget(self);
+                }
+                for &r in tiles {
+                    for &c in chunks {
+                        self.chunk(work, &mut RowState::default(), r, c)?;
+                    }
                 }
             }
-            return Ok(());
-        }
-        for &r in &tiles {
-            let mut state = RowState::default();
-            for &c in &chunks {
-                self.chunk(&mut work, &mut state, r, c)?;
-            }
-            self.finish_rows(&mut work, &mut state, r, &chunks)?;
         }
         Ok(())
     }
@@ -306,12 +349,9 @@ impl Lower<'_> {
         (bytes / 4).clamp(1, work.columns.max(1))
     }
 
-    /// Whether the chunks form the outer loop: a contraction without reductions over several row tiles, whose weights
-    /// would not stay on chip from one row tile to the next.
-    fn chunks_outside(&self, work: &Work<'_>, tiles: usize) -> bool {
-        let reduces = work.cluster.class.values().any(|&c| c == Class::Row);
-        let stays = |c: &Contraction| c.stays();
-        tiles > 1 && !reduces && work.contractions.values().any(|c| !stays(c))
+    /// Whether the cluster has values per row, which need all columns of it at a time.
+    fn reduces(&self, work: &Work<'_>) -> bool {
+        work.cluster.class.values().any(|&c| c == Class::Row)
     }
 
     /// Row ranges of at most 128 rows; none crosses a border between batches.

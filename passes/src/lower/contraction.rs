@@ -15,7 +15,7 @@ use ferrite_ir::tile::{Inst, OpKind as TileKind, Space, View};
 
 use super::block::{BlockKey, Blocks, Form, part, sub_columns};
 use super::fuse::features_last;
-use super::view::{StridedView, ViewDim, ViewDims, merged, row_boxes};
+use super::view::{StorageId, StridedView, ViewDim, ViewDims, merged, row_boxes};
 use super::{Lower, device_dtype};
 
 /// One operand.
@@ -27,8 +27,41 @@ pub(super) struct Operand {
     contracting: ViewDims,
     /// Dtype on the PE array.
     dtype: DType,
-    /// Columns that one load brings in, see [`Lower::panel_columns`].
+    /// Columns that one load brings in.
     panel: i64,
+}
+
+impl Operand {
+    fn innermost(dims: &[ViewDim]) -> i64 {
+        merged(dims).last().map_or(0, |d| d.stride.abs())
+    }
+
+    /// Whether `f` free and `k` contracting indices are loaded with the contracting dimension on partitions; otherwise
+    /// they are transposed on the way.
+    fn is_direct(&self, f: i64, k: i64) -> bool {
+        let (free, summed) = (Self::innermost(&self.free), Self::innermost(&self.contracting));
+        f == 1 || k == 1 || free == 1 || free == 0 || summed != 1
+    }
+
+    /// The blocks that the PE array reads.
+    fn blocks(&self) -> (StorageId, Form) {
+        let whole = (extent(&self.free), extent(&self.contracting));
+        let form = if self.is_direct(whole.0, whole.1) {
+            Form::Rows
+        } else {
+            Form::Transposed
+        };
+        (self.view.storage, form)
+    }
+}
+
+/// Which operand stays on chip while the other goes by, so that as few bytes as possible cross from memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schedule {
+    /// The moving operand stays, this many of its columns at a time; rows go by.
+    Columns(i64),
+    /// The stationary operand stays, this many of its rows at a time; columns go by.
+    Rows(i64),
 }
 
 /// A contraction ready to be tiled.
@@ -39,14 +72,19 @@ pub(super) struct Contraction {
     /// Rows per batch.
     pub m: i64,
     pub k: i64,
-    /// Loop order and sizes were chosen for this many columns.
+    /// Columns.
     pub n: i64,
+    /// Order of the loops.
+    pub schedule: Schedule,
 }
 
 impl Contraction {
-    /// Whether the moving operand stays on chip as a whole while row tiles go by.
-    pub fn stays(&self) -> bool {
-        self.n <= self.rhs.panel
+    /// The blocks that stay on chip.
+    pub fn staying(&self) -> (StorageId, Form) {
+        match self.schedule {
+            Schedule::Columns(_) => self.rhs.blocks(),
+            Schedule::Rows(_) => self.lhs.blocks(),
+        }
     }
 }
 
@@ -107,7 +145,48 @@ impl Lower<'_> {
             other => return Err(Diagnostic::bug(format!("`{}` is no contraction", other.mnemonic()))),
         };
         let (m, k, n) = (extent(&lhs.free), extent(&lhs.contracting), extent(&rhs.free));
-        Ok(Contraction { lhs, rhs, m, k, n })
+        let mut contraction = Contraction {
+            lhs,
+            rhs,
+            m,
+            k,
+            n,
+            schedule: Schedule::Columns(n),
+        };
+        self.choose_schedule(&mut contraction);
+        Ok(contraction)
+    }
+
+    /// Chooses what stays on chip, and how much of each operand a load brings in.
+    fn choose_schedule(&self, c: &mut Contraction) {
+        let usable = self.machine.sbuf.usable_bytes_per_partition as i64;
+        let rows = self.machine.pe.rows as i64;
+        let blocks = ((c.k + rows - 1) / rows).max(1);
+        // Bytes per partition of one row or column of an operand, all blocks of the contracting dimension.
+        let unit = |o: &Operand| blocks * o.dtype.bytes() as i64;
+        let (a, b) = (c.m * unit(&c.lhs), c.n * unit(&c.rhs));
+        let room = usable * 2 / 5;
+        let step = self.bank_columns();
+        let columns = (room / unit(&c.rhs) / step * step).max(step).min(c.n.max(1));
+        let lines = (room / unit(&c.lhs) / rows * rows).max(rows).min(c.m.max(1));
+        let times = |whole: i64, part: i64| (whole + part - 1) / part.max(1);
+        let batched = extent(&c.lhs.batch) > 1;
+        // What crosses: one operand once, the other once for each part of the first.
+        let (by_columns, by_rows) = (b + a * times(c.n, columns), a + b * times(c.m, lines));
+        c.schedule = if batched || b <= room || by_columns <= by_rows {
+            Schedule::Columns(columns)
+        } else {
+            Schedule::Rows(lines)
+        };
+        let passing = usable / 8;
+        for (operand, stays) in [
+            (&mut c.lhs, matches!(c.schedule, Schedule::Rows(_))),
+            (&mut c.rhs, matches!(c.schedule, Schedule::Columns(_))),
+        ] {
+            let unit = blocks * operand.dtype.bytes() as i64;
+            let share = if stays { room } else { passing };
+            operand.panel = (share / unit).min(self.wide_columns(operand.dtype));
+        }
     }
 
     fn operand(
@@ -132,24 +211,14 @@ impl Lower<'_> {
             }
         };
         let (batch, free, contracting) = dims(&view);
-        let panel = self.panel_columns(extent(&contracting), dtype);
         Ok(Operand {
             view,
             batch,
             free,
             contracting,
             dtype,
-            panel,
+            panel: 0,
         })
-    }
-
-    /// Columns of an operand that are loaded at a time: as many as make a good descriptor, but so few that all blocks
-    /// of the contracting dimension stay in a third of the cache until the next columns are needed.
-    fn panel_columns(&self, k: i64, dtype: DType) -> i64 {
-        let rows = self.machine.pe.rows as i64;
-        let blocks = ((k + rows - 1) / rows).max(1);
-        let room = self.options.cache_bytes as i64 / 3 / blocks / dtype.bytes() as i64;
-        room.min(self.wide_columns(dtype))
     }
 
     /// `result[m0..m0 + mn, n0..n0 + nn]` of batch `b` in a PSUM tile.
@@ -160,8 +229,12 @@ impl Lower<'_> {
         let mut k0 = 0;
         for i in 0..blocks {
             let kn = block.min(c.k - k0);
-            let stationary = self.k_major(&c.lhs, b, m, (k0, kn))?;
-            let moving = self.k_major(&c.rhs, b, n, (k0, kn))?;
+            let mut stationary = self.k_major(&c.lhs, b, m, (k0, kn))?;
+            let mut moving = self.k_major(&c.rhs, b, n, (k0, kn))?;
+            if stationary.partition != moving.partition {
+                stationary = self.at_first_partition(stationary);
+                moving = self.at_first_partition(moving);
+            }
             self.emit(TileKind::Matmul {
                 dst: dst.clone(),
                 stationary,
@@ -178,10 +251,7 @@ impl Lower<'_> {
     fn k_major(&mut self, operand: &Operand, b: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
         let batch = row_boxes(&operand.batch, b, 1);
         let offset = operand.view.offset + batch[0].offset;
-        let innermost = |dims: &[ViewDim]| merged(dims).last().map_or(0, |d| d.stride.abs());
-        let (free_step, k_step) = (innermost(&operand.free), innermost(&operand.contracting));
-        let direct = f.1 == 1 || k.1 == 1 || free_step == 1 || free_step == 0 || k_step != 1;
-        if direct {
+        if operand.is_direct(f.1, k.1) {
             self.load_k_major(operand, b, offset, f, k)
         } else {
             self.transpose_rows(operand, b, offset, f, k)
@@ -190,7 +260,11 @@ impl Lower<'_> {
 
     /// Loads a block with the contracting dimension on partitions, as wide as is useful to later requests.
     fn load_k_major(&mut self, operand: &Operand, b: i64, offset: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
-        let (cols, at) = widen(&operand.free, &operand.batch, b);
+        let (mut cols, mut at) = widen(&operand.free, &operand.batch, b);
+        if extent(&cols) > operand.panel {
+            // Other batch indices would push this one out before it is used.
+            (cols, at) = (merged(&operand.free), 0);
+        }
         let total = extent(&cols);
         let first = f.0 + at;
         let most = (operand.panel / f.1).max(1) * f.1;
@@ -233,7 +307,13 @@ impl Lower<'_> {
         if let Some(view) = self.cache.get(&key) {
             return Ok(view);
         }
-        let (cols, at) = widen(&operand.contracting, &operand.batch, b);
+        let (mut cols, mut at) = widen(&operand.contracting, &operand.batch, b);
+        let size = self.storage(operand.view.storage).dtype.bytes() as i64;
+        let tiles = extent(&operand.free) / self.machine.pe.rows as i64 + 1;
+        if extent(&cols) * size * tiles > self.machine.sbuf.usable_bytes_per_partition as i64 / 6 {
+            // As above: other batch indices come too late.
+            (cols, at) = (merged(&operand.contracting), 0);
+        }
         let blocks = Blocks {
             storage: operand.view.storage,
             offset: offset - at * innermost_stride(&operand.contracting),
@@ -260,10 +340,12 @@ impl Lower<'_> {
             for f0 in (0..in_bank).step_by(square as usize) {
                 let n = square.min(in_bank - f0);
                 let data = self.fetch_columns(&blocks, (f.0 + bank0 + f0, n), panel, (at + k.0, k.1), source_dtype)?;
+                let at = i64::from(data.partition);
                 self.emit(TileKind::Matmul {
                     dst: part(&psum, 0, k.1, f0, n),
                     stationary: data,
-                    moving: part(&identity, 0, n, 0, n),
+                    // Any square on the diagonal is an identity.
+                    moving: part(&identity, at, n, at, n),
                     accumulate: false,
                     transpose: false,
                 });
