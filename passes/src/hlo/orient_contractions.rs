@@ -247,12 +247,14 @@ impl<'a> Analysis<'a> {
                 if v == value && self.group_of.get(user) == Some(&group) {
                     continue;
                 }
-                let shape = op.results.first().and_then(|&r| self.func.ty(r).tensor()).map(|t| &t.shape);
+                let shape = op
+                    .results
+                    .first()
+                    .and_then(|&r| self.func.ty(r).tensor())
+                    .map(|t| &t.shape);
                 let through: Option<[StridedView; 2]> = match (&op.kind, shape) {
                     (OpKind::Transpose(t), _) => Some(views.each_ref().map(|x| x.transpose(&t.permutation))),
-                    (OpKind::Slice(s), _) => {
-                        Some(views.each_ref().map(|x| x.slice(&s.start, &s.limit, &s.strides)))
-                    }
+                    (OpKind::Slice(s), _) => Some(views.each_ref().map(|x| x.slice(&s.start, &s.limit, &s.strides))),
                     (OpKind::Reverse(r), _) => Some(views.each_ref().map(|x| x.reverse(&r.dimensions))),
                     (OpKind::Reshape, Some(shape)) => Some(views.each_ref().map(|x| {
                         x.reshape(shape)
@@ -264,7 +266,13 @@ impl<'a> Analysis<'a> {
                     && let Some(shape) = shape
                 {
                     // What strides cannot express is copied.
-                    let lost = |x: &StridedView| if x.reshape(shape).is_none() { 2 * x.elements() } else { 0 };
+                    let lost = |x: &StridedView| {
+                        if x.reshape(shape).is_none() {
+                            2 * x.elements()
+                        } else {
+                            0
+                        }
+                    };
                     add(&mut costs, views.each_ref().map(lost));
                 }
                 match through {
@@ -385,7 +393,14 @@ fn swap(b: &mut Builder<'_>, id: OpId, order: &Order) -> Rewrite {
     Ok(Some(vec![b.transpose(swapped, &order.back())?]))
 }
 
-fn append(b: &mut Builder<'_>, from: OpId, kind: OpKind, operands: &[ValueId], ty: &TensorType, order: &Order) -> ValueId {
+fn append(
+    b: &mut Builder<'_>,
+    from: OpId,
+    kind: OpKind,
+    operands: &[ValueId],
+    ty: &TensorType,
+    order: &Order,
+) -> ValueId {
     let ty = TensorType::new(ty.dtype, &permuted(&ty.shape, &order.there()));
     let (region, loc) = (b.region, b.loc);
     let op = b.func.append(region, kind, operands, vec![ty.into()], &[], loc);

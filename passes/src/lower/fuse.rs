@@ -130,8 +130,8 @@ fn captures(func: &Func, op: OpId) -> Vec<ValueId> {
 }
 
 impl<'a> Graph<'a> {
-    /// Finds the operations that need no code: those that rename indices, and conversions to a narrower float that
-    /// only contractions read, which happen while operands are loaded.
+    /// Finds the operations that need no code: those that rename indices, and conversions of what comes from memory to a
+    /// narrower float that only contractions read, which happen while operands are loaded.
     pub fn new(func: &'a Func) -> Graph<'a> {
         let mut graph = Graph {
             func,
@@ -168,6 +168,7 @@ impl<'a> Graph<'a> {
             let result = op.results.first().copied();
             let through = result.is_some_and(|r| only_contracted[r.index()] && used[r.index()]);
             let narrowing = matches!(op.kind, OpKind::Convert)
+                && !computed(func, op.operands[0])
                 && func.tensor(op.operands[0]).dtype == DType::F32
                 && result.is_some_and(|r| matches!(func.tensor(r).dtype, DType::BF16 | DType::F16 | DType::TF32));
             lazy[id.index()] = is_view(&op.kind)
@@ -221,6 +222,23 @@ impl<'a> Graph<'a> {
         chain.reverse();
         (at, chain)
     }
+}
+
+/// Whether a value, seen through views, is computed by engines, which narrow it for nothing as they write it.
+fn computed(func: &Func, value: ValueId) -> bool {
+    let mut at = value;
+    while let Some(def) = func.def(at) {
+        let op = func.op(def);
+        if !is_view(&op.kind) {
+            let contraction = matches!(
+                op.kind,
+                OpKind::DotGeneral(_) | OpKind::Convolution(_) | OpKind::Reduce(_)
+            );
+            return contraction || is_map(&op.kind);
+        }
+        at = op.operands[0];
+    }
+    false
 }
 
 /// Whether the operation works element by element.

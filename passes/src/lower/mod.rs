@@ -315,7 +315,8 @@ impl<'a> Lower<'a> {
                 continue;
             }
             let scratch = matches!(self.program.buffer(own).kind, BufferKind::Scratch);
-            let free = alias.is_none_or(|input| !copied.contains(&input) && uses.written_after_reads(&self.program, own, input));
+            let free = alias
+                .is_none_or(|input| !copied.contains(&input) && uses.written_after_reads(&self.program, own, input));
             if whole && scratch && free && self.program.buffer(own).bytes == bytes {
                 // The scratch buffer that holds the result becomes the output buffer.
                 let buffer = &mut self.program.buffers[own.index()];
