@@ -1,6 +1,6 @@
 //! Header and archive together: any NEFF, whoever wrote it, without looking into the files.
 
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -84,6 +84,22 @@ impl Container {
     }
 }
 
+/// Gives a NEFF on disk another network name. Nothing else depends on it: the hash covers the archive alone.
+///
+/// # Errors
+/// A file that is no NEFF, or cannot be read or written.
+pub fn rename(file: &mut std::fs::File, name: &str) -> Result<(), Diagnostic> {
+    let fail = |e: io::Error| io_error(name, &e);
+    let len = file.seek(SeekFrom::End(0)).map_err(fail)?;
+    file.seek(SeekFrom::Start(0)).map_err(fail)?;
+    let mut bytes = [0; HEADER_SIZE];
+    file.read_exact(&mut bytes).map_err(fail)?;
+    let mut header = Header::parse(&bytes, len)?;
+    header.set_name(name);
+    file.seek(SeekFrom::Start(0)).map_err(fail)?;
+    file.write_all(&header.to_bytes()).map_err(fail)
+}
+
 /// Hashes and counts what passes.
 struct Hashing<W> {
     out: W,
@@ -142,6 +158,20 @@ mod tests {
             ..ReadOptions::default()
         };
         assert!(Container::read(file.into(), &unchecked).is_ok());
+    }
+
+    #[test]
+    fn a_renamed_file_is_as_if_written_under_that_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.neff");
+        container().write_file(Compression::Gzip, &path).unwrap();
+        let mut file = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        rename(&mut file, "other/name").unwrap();
+        let mut other = container();
+        other.header.set_name("other/name");
+        let mut expected = io::Cursor::new(Vec::new());
+        other.write(Compression::Gzip, &mut expected).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), expected.into_inner());
     }
 
     #[test]

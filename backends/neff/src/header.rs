@@ -98,6 +98,11 @@ impl Header {
         hex(&self.uuid)
     }
 
+    /// Sets the network name; the last bytes of one that is too long are kept.
+    pub fn set_name(&mut self, name: &str) {
+        self.name = tail(name, NAME - 1).to_string();
+    }
+
     /// The header as it stands in the file.
     pub fn to_bytes(&self) -> [u8; HEADER_SIZE] {
         let mut out = [0; HEADER_SIZE];
@@ -135,6 +140,11 @@ impl Header {
                 ),
             )
         })?;
+        Header::parse(bytes, file.len() as u64)
+    }
+
+    /// Reads the first bytes of a file of `len` bytes.
+    pub(crate) fn parse(bytes: &[u8; HEADER_SIZE], len: u64) -> Result<Header, Diagnostic> {
         let mut fields = Fields { bytes, at: 0 };
         let header = Header {
             pkg_version: fields.u64(),
@@ -151,15 +161,15 @@ impl Header {
             feature_bits: fields.u64(),
             lnc_size: fields.u32(),
         };
-        if header.header_size < 24 || header.header_size > file.len() as u64 {
+        if header.header_size < 24 || header.header_size > len {
             let size = header.header_size;
             return Err(malformed(
                 "header",
-                format!("header_size is {size} in a file of {} bytes", file.len()),
+                format!("header_size is {size} in a file of {len} bytes"),
             ));
         }
-        if header.data_size > file.len() as u64 {
-            let have = file.len() as u64 - header.header_size;
+        if header.data_size > len {
+            let have = len - header.header_size;
             return Err(malformed(
                 "header",
                 format!("the archive has {have} of {} bytes", header.data_size),

@@ -15,7 +15,7 @@ mod neff;
 pub mod schema;
 
 pub use archive::{Compression, Files, ReadOptions};
-pub use container::Container;
+pub use container::{Container, rename};
 pub use encoding::VERSION as ENCODING_VERSION;
 pub use header::Header;
 pub use neff::{Neff, WriteOptions};

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
-use ferrite_ir::hlo::Module;
+use ferrite_ir::hlo::{Module, TensorType};
+use ferrite_ir::isa;
 use ferrite_ir::machine::MachineModel;
 use ferrite_neff::Neff;
 use ferrite_passes::lower::{self, LowerOptions};
 use ferrite_passes::pass::{AnyPass, PassContext, Run};
 use ferrite_passes::tile::{self, TileOptions};
 
+use crate::names::Names;
 use crate::options::CompileOptions;
 use crate::pipeline::Pipeline;
 use crate::record::{Print, Program, Recorder, Timing};
-use crate::{checks, files, flops};
+use crate::{checks, files, flops, run};
 
 /// The outcome of a compilation.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
     let start = Instant::now();
     let lower_options = LowerOptions {
         input_names: options.input_names.clone(),
+        output_names: options.output_names.clone(),
         ..LowerOptions::new(&machine)
     };
     let lowered = lower::lower(&module, &machine, &lower_options).map_err(one)?;
@@ -86,6 +89,50 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
         timings: recorder.timings,
         prints: recorder.prints,
     })
+}
+
+/// A program with the tensors of a module and no instructions: it stands for the compiled one where only graphs are
+/// collected, and the simulator refuses to run it.
+///
+/// # Errors
+/// Tensors without a static shape.
+pub fn placeholder(module: &Module, names: &Names, target: &str) -> Result<isa::Program> {
+    let mut program = isa::Program::new(target);
+    let inputs = run::module_inputs(module)?;
+    let outputs = match module.entry() {
+        Some(entry) => module.func(entry).result_types(),
+        None => Vec::new(),
+    };
+    let outputs = outputs.iter().map(|ty| ty.tensor().filter(|t| t.is_static()).cloned());
+    let outputs: Option<Vec<_>> = outputs.collect();
+    let outputs = outputs.ok_or_else(|| Diagnostic::error(Code::Ncc("EMOD025"), "an output has a dynamic shape"))?;
+    let all = (0u32..).zip(names.inputs.iter().zip(&inputs));
+    for (index, (name, ty)) in all {
+        let tensor = add_tensor(&mut program, name, ty, isa::VarKind::Input { index });
+        program.inputs.push(tensor);
+    }
+    let all = (0u32..).zip(names.outputs.iter().zip(&outputs));
+    for (index, (name, ty)) in all {
+        let tensor = add_tensor(&mut program, name, ty, isa::VarKind::Output { index });
+        program.outputs.push(tensor);
+    }
+    Ok(program)
+}
+
+fn add_tensor(program: &mut isa::Program, name: &str, ty: &TensorType, kind: isa::VarKind) -> isa::IoTensor {
+    program.vars.push(isa::Var {
+        name: name.to_string(),
+        kind,
+        bytes: ty.byte_size() as u64,
+        data: None,
+    });
+    isa::IoTensor {
+        name: name.to_string(),
+        dtype: ty.dtype,
+        shape: ty.shape.to_vec(),
+        alias: None,
+        must_alias: false,
+    }
 }
 
 /// Runs hlo passes in order; returns their warnings.

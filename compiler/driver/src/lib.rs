@@ -14,6 +14,7 @@ pub mod flops;
 pub mod guard;
 pub mod inspect;
 pub mod model;
+pub mod names;
 mod operators;
 pub mod options;
 pub mod pipeline;

@@ -1,7 +1,10 @@
-//! Reading models: a file of any kind that the front end recognises, or the folder that torch-neuronx writes.
+//! Reading models: a file of any kind that the front end recognises, the folder that torch-neuronx writes, or `-` for
+//! standard input.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use ferrite_frontend::Frontend;
 use ferrite_ir::diag::{Code, Diagnostic};
@@ -9,6 +12,7 @@ use ferrite_ir::hlo::{Module, OpKind, Type};
 use ferrite_ir::literal::Literal;
 use serde::Deserialize;
 
+use crate::names::{self, Names};
 use crate::{arrays, files, run};
 
 /// Reads a model file; its kind is recognised from its content, never from its name. Of a folder, see [`open`].
@@ -20,23 +24,61 @@ pub fn read(path: &Path) -> Result<Module, Vec<Diagnostic>> {
 }
 
 /// Reads a model file, or a folder with `graph.hlo` and `metadata.json`, whose weights become constants. Besides the
-/// module returns the NEFF names of its inputs, where they are not their numbers: inputs that stay beside frozen ones
-/// keep their old numbers (our assumption: the client's own description of the model was made before).
+/// module returns the NEFF names of its tensors: inputs that stay beside frozen ones keep their old numbers (our
+/// assumption: the client's own description of the model was made before).
 ///
 /// # Errors
 /// All errors of the file; weights that are missing or do not fit.
-pub fn open(path: &Path) -> Result<(Module, Vec<String>), Vec<Diagnostic>> {
+pub fn open(path: &Path) -> Result<(Module, Names), Vec<Diagnostic>> {
     if path.is_dir() {
         return open_folder(path);
     }
-    let bytes = files::read(path).map_err(|e| vec![e])?;
-    Ok((Frontend::read(&bytes, &path.to_string_lossy())?, Vec::new()))
+    let bytes = bytes(path).map_err(|e| vec![e])?;
+    let module = Frontend::read(&bytes, &shown(path))?;
+    let names = names::of(&module).map_err(|e| vec![e])?;
+    Ok((module, names))
+}
+
+/// Whether a path means standard input.
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// The bytes of a model file; of `-`, all of standard input, which is read once and kept.
+pub fn bytes(path: &Path) -> Result<std::borrow::Cow<'static, [u8]>, Diagnostic> {
+    static STDIN: OnceLock<Result<Vec<u8>, Diagnostic>> = OnceLock::new();
+    if !is_stdin(path) {
+        return files::read(path).map(Into::into);
+    }
+    let all = STDIN.get_or_init(|| {
+        let mut all = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut all);
+        read.map_err(|e| files::failure(Path::new("<stdin>"), &e))?;
+        Ok(all)
+    });
+    all.as_deref().map(Into::into).map_err(Clone::clone)
+}
+
+fn shown(path: &Path) -> String {
+    if is_stdin(path) {
+        "<stdin>".to_string()
+    } else {
+        path.to_string_lossy().into_owned()
+    }
 }
 
 /// Diagnostics as text for people, with the offending lines of the model where it is a text.
 pub fn render(diagnostics: &[Diagnostic], model: Option<&Path>) -> String {
-    let source = model.and_then(|path| std::fs::read_to_string(path).ok());
-    let name = model.map_or("the model".into(), Path::to_string_lossy);
+    let file = |path: &Path| String::from_utf8(bytes(path).ok()?.into_owned()).ok();
+    let graph = model.map(|path| {
+        if path.is_dir() {
+            path.join("graph.hlo")
+        } else {
+            path.to_path_buf()
+        }
+    });
+    let source = graph.as_deref().and_then(file);
+    let name = graph.as_deref().map_or("the model".into(), shown);
     let located = |d: &&Diagnostic| d.location.line > 0;
     // A place in the model is a place in its file; without one the file's name would only distract.
     let all: Vec<String> = diagnostics
@@ -59,40 +101,52 @@ struct Metadata {
     weights: BTreeMap<String, String>,
 }
 
-fn open_folder(folder: &Path) -> Result<(Module, Vec<String>), Vec<Diagnostic>> {
+fn open_folder(folder: &Path) -> Result<(Module, Names), Vec<Diagnostic>> {
     let one = |e: Diagnostic| vec![e];
     let graph = folder.join("graph.hlo");
     let bytes = files::read(&graph).map_err(one)?;
     let mut module = Frontend::read(&bytes, &graph.to_string_lossy())?;
+    let mut names = names::of(&module).map_err(one)?;
     let path = folder.join("metadata.json");
     if !path.exists() {
-        return Ok((module, Vec::new()));
+        return Ok((module, names));
     }
     let text = files::read(&path).map_err(one)?;
     let metadata: Metadata = serde_json::from_slice(&text)
         .map_err(|e| vec![Diagnostic::error(Code::Parse, format!("`{}`: {e}", path.display()))])?;
     if metadata.weights.is_empty() {
-        return Ok((module, Vec::new()));
+        return Ok((module, names));
     }
     let types = run::module_inputs(&module).map_err(one)?;
+    let parameters = ferrite_frontend::parameter_names(&bytes);
     let mut values = Vec::new();
+    let mut errors = Vec::new();
     for (key, file) in &metadata.weights {
-        let number = key.parse::<usize>().ok();
+        // A name first: one may look like a number.
+        let by_name = parameters.iter().position(|name| name == key);
+        let number = by_name.or_else(|| key.parse::<usize>().ok());
         let Some((number, ty)) = number.and_then(|n| types.get(n).map(|ty| (n, ty))) else {
-            let text = format!("`{}`: weight `{key}` is no parameter number", path.display());
-            return Err(vec![
+            let text = format!("`{}`: weight `{key}` is no parameter of the model", path.display());
+            errors.push(
                 Diagnostic::error(Code::Unsupported, text)
                     .label(format!(
                         "the model has parameters 0 to {}",
                         types.len().saturating_sub(1)
                     ))
-                    .help("write the parameter's number as the key"),
-            ]);
+                    .help("write the parameter's number, or its name, as the key"),
+            );
+            continue;
         };
-        let array = arrays::read_npy_file(&folder.join(file)).map_err(one)?;
-        values.push((number, array.into_tensor(key, ty.dtype).map_err(one)?.to_literal()));
+        let array = arrays::read_npy_file(&folder.join(file)).and_then(|a| a.into_tensor(key, ty.dtype));
+        match array {
+            Ok(array) => values.push((number, array.to_literal())),
+            Err(error) => errors.push(error),
+        }
     }
-    let names = freeze(&mut module, values).map_err(one)?;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    names.inputs = freeze(&mut module, values).map_err(one)?;
     Ok((module, names))
 }
 
@@ -102,6 +156,7 @@ fn open_folder(folder: &Path) -> Result<(Module, Vec<String>), Vec<Diagnostic>> 
 /// # Errors
 /// A number that is no parameter, contents of another size than the parameter's type, a donated parameter.
 pub fn freeze(module: &mut Module, values: Vec<(usize, Literal)>) -> Result<Vec<String>, Diagnostic> {
+    let names = names::of(module)?.inputs;
     let entry = module
         .entry()
         .ok_or_else(|| Diagnostic::error(Code::Verify, "the module has no entry function"))?;
@@ -117,6 +172,10 @@ pub fn freeze(module: &mut Module, values: Vec<(usize, Literal)>) -> Result<Vec<
             );
             return Err(Diagnostic::error(Code::Usage, text));
         };
+        if frozen[number] {
+            let text = format!("`arg{number}` is given twice");
+            return Err(Diagnostic::error(Code::Usage, text));
+        }
         if func.params[number].alias.is_some() || func.params[number].donated {
             let text = format!("`arg{number}` is donated: its buffer is written and cannot be a constant");
             return Err(Diagnostic::error(Code::Usage, text));
@@ -137,7 +196,7 @@ pub fn freeze(module: &mut Module, values: Vec<(usize, Literal)>) -> Result<Vec<
     func.params = kept.iter().map(|&i| func.params[i].clone()).collect();
     func.region_mut(body).args = args;
     func.compact(); // numbers the arguments anew
-    Ok(kept.iter().map(|i| format!("input{i}")).collect())
+    Ok(kept.iter().map(|&i| names[i].clone()).collect())
 }
 
 #[cfg(test)]
@@ -209,7 +268,7 @@ mod tests {
         npy.extend([1.0f32, 2.0].iter().flat_map(|v| v.to_le_bytes()));
         std::fs::write(folder.path().join("weights/x.npy"), npy).unwrap();
         let (module, names) = open(folder.path()).unwrap();
-        assert_eq!(names, ["input1"]);
+        assert_eq!(names.inputs, ["input1"]);
         assert_eq!(module.funcs[0].args().len(), 1);
     }
 

@@ -143,6 +143,8 @@ pub struct CompileOptions {
     pub name: String,
     /// Names of the inputs in the NEFF, in order; `input<n>` where missing.
     pub input_names: Vec<String>,
+    /// Names of the outputs in the NEFF, in order; `output<n>` where missing.
+    pub output_names: Vec<String>,
     /// Target: one of [`ferrite_ir::machine::MachineModel::targets`].
     pub target: String,
     /// A machine model file that replaces the built-in one of [`CompileOptions::target`].
@@ -176,6 +178,7 @@ impl Default for CompileOptions {
         CompileOptions {
             name: "file".to_string(),
             input_names: Vec::new(),
+            output_names: Vec::new(),
             target: DEFAULT_TARGET.to_string(),
             machine: None,
             opt_level: OptLevel::default(),

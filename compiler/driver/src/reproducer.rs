@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ferrite_ir::diag::Diagnostic;
 
+use crate::model;
+
 /// Saves a reproducer under the current folder and returns where, or nothing if that cannot be done: a defect must not
 /// hide behind a full disk. The folder's name is `prefix` and a hash of the message.
 pub fn save(prefix: &str, argv: &[String], inputs: &[&Path], errors: &[Diagnostic]) -> Option<PathBuf> {
@@ -22,6 +24,9 @@ pub fn save(prefix: &str, argv: &[String], inputs: &[&Path], errors: &[Diagnosti
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
         std::fs::copy(input, folder.join(format!("{index}-{name}"))).ok()?;
+    }
+    if inputs.iter().any(|p| model::is_stdin(p)) {
+        std::fs::write(folder.join("stdin"), model::bytes(Path::new("-")).ok()?).ok()?;
     }
     Some(folder)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ferrite_interp::Tensor;
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::hlo::{Module, TensorType};
-use ferrite_ir::isa::{IoTensor, Program};
+use ferrite_ir::isa::{IoTensor, Program, VarKind};
 use ferrite_ir::machine::MachineModel;
 use ferrite_neff::Neff;
 use ferrite_report::Profile;
@@ -110,6 +110,16 @@ fn one_core(neff: &Neff) -> Result<&Program, Diagnostic> {
 
 fn start<'a>(neff: &'a Neff, options: &RunOptions) -> Result<(&'a Program, Arc<MachineModel>), Vec<Diagnostic>> {
     let program = one_core(neff).map_err(|e| vec![e])?;
+    let has_results = program
+        .vars
+        .iter()
+        .any(|v| matches!(v.kind, VarKind::Output { .. }) && v.bytes > 0);
+    if program.instruction_count() == 0 && has_results {
+        let text = "the NEFF has no instructions: it was written while graphs were collected";
+        return Err(vec![Diagnostic::error(Code::Unsupported, text).help(
+            "compile what was collected, and run the program again with the compile cache",
+        )]);
+    }
     let machine = compile::machine(&program.target, options.machine.as_deref()).map_err(|e| vec![e])?;
     Ok((program, machine))
 }

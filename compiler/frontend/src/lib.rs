@@ -32,6 +32,16 @@ impl Frontend {
     }
 }
 
+/// Names of the parameters of the entry function by number, where the kind of file has names: XLA's binary forms do.
+/// Clients may name weights by them.
+pub fn parameter_names(bytes: &[u8]) -> Vec<String> {
+    match Kind::of(bytes) {
+        Kind::HloModuleProto => xla::parameter_names(bytes, false),
+        Kind::HloProto => xla::parameter_names(bytes, true),
+        _ => Vec::new(),
+    }
+}
+
 fn text<'b>(bytes: &'b [u8], name: &str) -> Result<&'b str, Vec<Diagnostic>> {
     std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(bytes, error.valid_up_to(), name)])
 }

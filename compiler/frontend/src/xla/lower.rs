@@ -26,6 +26,18 @@ type Lowered<T> = Result<T, Diagnostic>;
 /// The values an instruction stands for: one per array, in order.
 pub(super) type Leaves = SmallVec<[ValueId; 1]>;
 
+/// The entry computation: by id, else by name.
+fn entry_computation(proto: &HloModuleProto) -> Option<usize> {
+    let find = |wanted: &dyn Fn(&HloComputationProto) -> bool| proto.computations.iter().position(wanted);
+    find(&|c| c.id == proto.entry_computation_id).or_else(|| find(&|c| c.name == proto.entry_computation_name))
+}
+
+/// Names of the entry computation's parameters by number.
+pub(super) fn parameter_names(proto: &HloModuleProto) -> Vec<String> {
+    let entry = entry_computation(proto).map(|index| parameters(&proto.computations[index]));
+    entry.into_iter().flatten().map(|p| p.name.clone()).collect()
+}
+
 /// Lowers a program, without verifying the result.
 pub(super) fn lower(program: &Program) -> Lowered<Module> {
     let proto = &program.module;
@@ -33,13 +45,7 @@ pub(super) fn lower(program: &Program) -> Lowered<Module> {
     for (n, computation) in proto.computations.iter().enumerate() {
         computations.insert(computation.id, n);
     }
-    let entry = computations.get(&proto.entry_computation_id).copied();
-    let entry = entry.or_else(|| {
-        proto
-            .computations
-            .iter()
-            .position(|c| c.name == proto.entry_computation_name)
-    });
+    let entry = entry_computation(proto);
     let Some(entry) = entry else {
         return Err(Diagnostic::error(Code::Parse, "the module has no entry computation"));
     };
@@ -61,6 +67,7 @@ pub(super) fn lower(program: &Program) -> Lowered<Module> {
     let main = lowering.function(entry, "main")?;
     lowering.module.funcs.push(main);
     lowering.donations(entry)?;
+    lowering.output_names(entry);
     let mut next = 0;
     while let Some(&(computation, ref name)) = lowering.queue.get(next) {
         let name = name.clone();
@@ -187,6 +194,23 @@ impl<'p> Lowering<'p> {
             param.ok_or_else(|| bad("a buffer donor"))?.donated = true;
         }
         Ok(())
+    }
+
+    /// `neff_output_names` on the root names the outputs in order; each result keeps its own.
+    fn output_names(&mut self, entry: usize) {
+        const KEY: &str = "neff_output_names";
+        let computation = &self.program.module.computations[entry];
+        let root = computation.instructions.iter().find(|i| i.id == computation.root_id);
+        let attributes = root.and_then(|r| r.frontend_attributes.as_ref());
+        let names = attributes.and_then(|a| a.map.get(KEY));
+        let (Some(names), Some(main)) = (names, self.module.funcs.first_mut()) else {
+            return;
+        };
+        for (result, name) in main.results.iter_mut().zip(names.split(',')) {
+            let name = Attr::String(name.trim().to_string());
+            let dictionary = Attr::Dict([(KEY.to_string(), name)].into());
+            result.attrs.insert("mhlo.frontend_attributes".to_string(), dictionary);
+        }
     }
 
     /// Fills a region with a computation: its parameters become the region's arguments. Returns the number of results.

@@ -58,6 +58,16 @@ pub(crate) fn read_proto(bytes: &[u8], wrapped: bool) -> Result<Module, Vec<Diag
     })
 }
 
+/// Names of the entry computation's parameters by number, of a serialized `HloModuleProto` or an `HloProto`.
+pub(crate) fn parameter_names(bytes: &[u8], wrapped: bool) -> Vec<String> {
+    let module = if wrapped {
+        message::HloProto::decode(bytes).ok().and_then(|p| p.hlo_module)
+    } else {
+        message::HloModuleProto::decode(bytes).ok()
+    };
+    module.map(|m| lower::parameter_names(&m)).unwrap_or_default()
+}
+
 fn finish(program: &Program) -> Result<Module, Vec<Diagnostic>> {
     let module = lower::lower(program).map_err(|error| vec![error])?;
     verify::verify(&module)?;
