@@ -39,6 +39,245 @@ pub enum Command {
     Passes(ListArgs),
     /// Lists the targets.
     Targets(TargetsArgs),
+    /// Looks into a compile cache and after it.
+    Cache(CacheArgs),
+    /// Compiles many models at once, through the compile cache.
+    CompileMany(ManyArgs),
+    /// Collects the graphs of a program and compiles them: the flow of neuron_parallel_compile.
+    ParallelCompile(ParallelArgs),
+    /// Lowers, compiles and validates a JAX or PyTorch model of a Python script.
+    #[command(disable_help_flag = true)]
+    Export(ExportArgs),
+}
+
+/// `ferrite export`: its options are those of `python -m neuronxcc.export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The script and options; `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}
+
+/// `ferrite cache`.
+#[derive(Args, Debug)]
+pub struct CacheArgs {
+    /// Folder of the cache, or URL of the store behind it [default: FERRITE_COMPILE_CACHE, then
+    /// NEURON_COMPILE_CACHE_URL, then /var/tmp/neuron-compile-cache].
+    #[arg(long, value_name = "PLACE", global = true)]
+    pub cache_dir: Option<String>,
+    /// Print one JSON object on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CacheCommand,
+}
+
+/// What `ferrite cache` does.
+#[derive(Subcommand, Debug)]
+pub enum CacheCommand {
+    /// Lists entries with state, size and flags.
+    List,
+    /// Finds an entry by its key or by a model file, or a registered model by its name.
+    Lookup {
+        /// MODULE_<model>+<flags>, a model file, or the name of a registered model.
+        what: String,
+        /// Options of neuronx-cc that the model was compiled with.
+        #[arg(last = true)]
+        flags: Vec<String>,
+    },
+    /// Fetches what the folder lacks from a store, and sends what the store lacks.
+    Synchronize {
+        /// s3://bucket/prefix, https://host/path, hf://owner/name[@revision] or file:///folder.
+        url: Option<String>,
+        /// Only send.
+        #[arg(long)]
+        push: bool,
+        /// Only fetch.
+        #[arg(long)]
+        pull: bool,
+    },
+    /// Removes entries by rule; never one that is being compiled.
+    Prune {
+        /// Not used for this long: 30d, 12h, 90m.
+        #[arg(long, value_name = "TIME", value_parser = super::units::duration)]
+        older_than: Option<std::time::Duration>,
+        /// Least recently used ones, until no more is left than this: 10GB.
+        #[arg(long, value_name = "SIZE", value_parser = super::units::bytes)]
+        max_size: Option<u64>,
+        /// Remembered failures.
+        #[arg(long)]
+        failed: bool,
+        /// Entries of other versions of the compiler.
+        #[arg(long)]
+        other_versions: bool,
+        /// Entries without graph and result.
+        #[arg(long)]
+        empty: bool,
+    },
+    /// Removes all entries but those that are being compiled.
+    Clean,
+    /// Compares every result with its digest.
+    Verify {
+        /// Remove damaged results: they are then compiled again when they are next asked for.
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Removes locks of processes that are gone.
+    ClearLocks,
+}
+
+/// How much `compile-many` and `parallel-compile` do at a time.
+#[derive(Args, Debug)]
+pub struct LimitFlags {
+    /// Compilations at a time [default: the processors].
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Memory that they may take together: 8GB [default: three quarters of the machine's].
+    #[arg(long, value_name = "SIZE", value_parser = super::units::bytes)]
+    pub memory: Option<u64>,
+    /// Start a compilation that died again, up to N times.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub retries: u32,
+}
+
+impl LimitFlags {
+    fn limits(&self) -> super::many::Limits {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        super::many::Limits {
+            jobs: self.jobs.unwrap_or(processors).max(1),
+            memory: self.memory.unwrap_or_else(|| machine_memory() / 4 * 3),
+            retries: self.retries,
+        }
+    }
+}
+
+/// Memory of this machine in bytes; where the system does not tell, no bound.
+fn machine_memory() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = info.lines().find_map(|l| l.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|t| t.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kib.map_or(u64::MAX, |kib| kib << 10)
+}
+
+/// `ferrite compile-many`.
+#[derive(Args, Debug)]
+pub struct ManyArgs {
+    /// A folder of models, a list (a model a line, with options of its own behind it), a model, or a compile cache.
+    #[arg(value_name = "DIR_OR_LIST")]
+    pub what: PathBuf,
+    /// Where the NEFFs go besides the cache.
+    #[arg(short, long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// Folder of the cache, or URL of the store behind it [default: as `ferrite cache`].
+    #[arg(long, value_name = "PLACE")]
+    pub cache_dir: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: LimitFlags,
+    /// Take every N-th graph from the I-th on, counted from 0: one task of an array [default: what Slurm's and
+    /// Kubernetes' variables say].
+    #[arg(long, value_name = "I/N", value_parser = shard, default_value_t = default_shard())]
+    pub shard: Shard,
+    /// Compile again what the cache remembers as failed.
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Write the report to this file.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Options of neuronx-cc for every model.
+    #[arg(last = true)]
+    pub flags: Vec<String>,
+}
+
+impl ManyArgs {
+    /// How much at a time.
+    pub fn limits(&self) -> super::many::Limits {
+        self.limits.limits()
+    }
+}
+
+/// One part of the graphs: number and count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard(pub usize, pub usize);
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text
+        .split_once('/')
+        .and_then(|(i, n)| Some(Shard(i.parse().ok()?, n.parse().ok()?)));
+    parts
+        .filter(|s| s.0 < s.1)
+        .ok_or_else(|| format!("`{text}` is no I/N with I below N"))
+}
+
+/// The part that a task array gives to this process: Slurm's variables count from SLURM_ARRAY_TASK_MIN.
+fn default_shard() -> Shard {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.trim().parse::<usize>().ok());
+    let slurm = || {
+        let (id, count) = (number("SLURM_ARRAY_TASK_ID")?, number("SLURM_ARRAY_TASK_COUNT")?);
+        Some(Shard(
+            id.checked_sub(number("SLURM_ARRAY_TASK_MIN").unwrap_or(0))?,
+            count,
+        ))
+    };
+    let kubernetes = || Some(Shard(number("JOB_COMPLETION_INDEX")?, number("JOB_COMPLETIONS")?));
+    let given = slurm().or_else(kubernetes);
+    given.filter(|s| s.0 < s.1).unwrap_or(Shard(0, 1))
+}
+
+/// `ferrite parallel-compile`.
+#[derive(Args, Debug)]
+pub struct ParallelArgs {
+    /// One step of the flow [default: collect, then compile].
+    #[arg(long, value_enum)]
+    pub command: Option<ParallelCommand>,
+    /// Folder of the cache [default: as `ferrite cache`].
+    #[arg(long, value_name = "PLACE")]
+    pub cache_dir: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: LimitFlags,
+    /// Compile again what the cache remembers as failed.
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Write the report to this file.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// The program whose graphs are collected, with its arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub program: Vec<String>,
+}
+
+impl ParallelArgs {
+    /// How much at a time.
+    pub fn limits(&self) -> super::many::Limits {
+        self.limits.limits()
+    }
+}
+
+/// Steps of `ferrite parallel-compile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ParallelCommand {
+    /// Run the program to collect its graphs.
+    Collect,
+    /// Compile what was collected.
+    Compile,
+    /// Empty the cache.
+    Clean,
+    /// Remove locks of processes that are gone.
+    ClearLocks,
 }
 
 /// Options of everything that compiles.
@@ -49,7 +288,7 @@ pub struct CompileFlags {
     #[arg(long, default_value = DEFAULT_TARGET)]
     pub target: String,
     /// A machine model file in place of the built-in one (start from `ferrite targets --print NAME`).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "target-file", alias = "machine", value_name = "FILE")]
     pub machine: Option<PathBuf>,
     /// Optimisation level.
     #[arg(short = 'O', long = "optlevel", value_name = "LEVEL", default_value = "2")]
@@ -190,7 +429,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub cores: usize,
     /// A machine model file in place of the built-in one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "target-file", alias = "machine", value_name = "FILE")]
     pub machine: Option<PathBuf>,
     /// Print one JSON object on stdout.
     #[arg(long)]
@@ -206,7 +445,7 @@ pub struct ProfileArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// A machine model file in place of the built-in one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "target-file", alias = "machine", value_name = "FILE")]
     pub machine: Option<PathBuf>,
     /// Print one JSON object on stdout.
     #[arg(long)]

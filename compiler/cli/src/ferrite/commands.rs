@@ -37,6 +37,11 @@ pub fn run(command: &Command) -> Outcome {
         Command::Opt(args) => opt(args),
         Command::Passes(_) => passes().map_err(one),
         Command::Targets(args) => targets(args).map_err(one),
+        Command::Cache(args) => super::cache::run(args),
+        Command::CompileMany(args) => super::many::compile_many(args),
+        Command::ParallelCompile(args) => super::many::parallel_compile(args),
+        // It has no answer of its own: the script prints.
+        Command::Export(_) => Err(one(Diagnostic::bug("`ferrite export` is run before"))),
     }
 }
 
@@ -71,10 +76,10 @@ fn compile(args: &CompileArgs) -> Outcome {
     let mut options = args.flags.options();
     options.name = Neff::network_name(&output.to_string_lossy()).to_string();
     options.uncompressed = args.uncompressed;
-    let (mut module, input_names) = model::open(&args.model)?;
-    options.input_names = input_names;
+    let (mut module, names) = model::open(&args.model)?;
+    (options.input_names, options.output_names) = (names.inputs, names.outputs);
     if let Some(path) = &args.weights {
-        if !options.input_names.is_empty() {
+        if args.model.is_dir() {
             let text = "the model's folder names weights already: `--weights` cannot be given besides";
             return Err(one(Diagnostic::error(Code::Usage, text)));
         }

@@ -1,10 +1,14 @@
-//! `ferrite`: compile, run, profile, validate, interpret, inspect, opt, passes, targets.
+//! `ferrite`: compile, run, profile, validate, interpret, inspect, opt, passes, targets, cache, compile-many, export.
 //!
 //! A command returns an [`Answer`]: text for people, or the one JSON object of `--json`.
 
 pub mod args;
+mod cache;
 mod commands;
+mod export;
+pub mod many;
 mod text;
+mod units;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -33,7 +37,14 @@ pub struct Answer {
 type Outcome = Result<Answer, Vec<Diagnostic>>;
 
 /// Runs the tool on its arguments, the program's name first, and returns the exit code.
-pub fn main(argv: &[OsString], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+pub fn main(argv: &[OsString], out: &mut (dyn Write + Send), err: &mut dyn Write) -> u8 {
+    // The other executable, for processes that this one starts: it need not be installed beside.
+    if let [_, name, rest @ ..] = argv
+        && name == "neuronx-cc"
+    {
+        let rest: Vec<String> = rest.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        return crate::neuronx::main(&rest, out, err);
+    }
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -45,6 +56,12 @@ pub fn main(argv: &[OsString], out: &mut dyn Write, err: &mut dyn Write) -> u8 {
             return exit::SUCCESS;
         }
     };
+    if let Command::Export(args) = &cli.command {
+        return export::run(args).unwrap_or_else(|error| {
+            let _ = writeln!(err, "{error}");
+            exit::of(&[error])
+        });
+    }
     let as_json = wants_json(&cli.command);
     match guard::guarded(|| commands::run(&cli.command)) {
         Ok(answer) => {
@@ -97,6 +114,10 @@ fn wants_json(command: &Command) -> bool {
         Command::Opt(_) => false,
         Command::Passes(a) => a.json,
         Command::Targets(a) => a.json,
+        Command::Cache(a) => a.json,
+        Command::CompileMany(a) => a.json,
+        Command::ParallelCompile(a) => a.json,
+        Command::Export(_) => false,
     }
 }
 
@@ -110,7 +131,12 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
         Command::Interpret(a) => vec![a.model.clone(), a.inputs.clone()],
         Command::Inspect(a) => vec![a.neff.clone()],
         Command::Opt(a) => vec![a.input.clone()],
-        Command::Passes(_) | Command::Targets(_) => Vec::new(),
+        Command::Passes(_)
+        | Command::Targets(_)
+        | Command::Cache(_)
+        | Command::CompileMany(_)
+        | Command::ParallelCompile(_)
+        | Command::Export(_) => Vec::new(),
     }
 }
 
@@ -124,7 +150,15 @@ fn model_of(command: &Command) -> Option<PathBuf> {
             .or_else(|| a.case.as_ref().map(|folder| folder.join("model.stablehlo.mlir"))),
         Command::Interpret(a) => Some(a.model.clone()),
         Command::Opt(a) => Some(a.input.clone()),
-        Command::Run(_) | Command::Profile(_) | Command::Inspect(_) | Command::Passes(_) | Command::Targets(_) => None,
+        Command::Run(_)
+        | Command::Profile(_)
+        | Command::Inspect(_)
+        | Command::Passes(_)
+        | Command::Targets(_)
+        | Command::Cache(_)
+        | Command::CompileMany(_)
+        | Command::ParallelCompile(_)
+        | Command::Export(_) => None,
     }
 }
 

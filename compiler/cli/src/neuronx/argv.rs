@@ -28,6 +28,8 @@ pub struct Given {
     pub spelled: String,
     /// Its words.
     pub values: Vec<String>,
+    /// Its tokens as they were given.
+    pub tokens: Vec<String>,
 }
 
 /// A command line taken apart.
@@ -66,6 +68,7 @@ pub fn split(argv: &[String], is_file: &dyn Fn(&str) -> bool) -> Result<Tokens, 
             option: entry.map(|e| e.option),
             spelled: spelled.to_string(),
             values: attached.map(str::to_string).into_iter().collect(),
+            tokens: vec![token.to_string()],
         };
         match entry.map(|e| e.arity) {
             Some(Arity::Flag) if attached.is_some() => {
@@ -82,7 +85,7 @@ pub fn split(argv: &[String], is_file: &dyn Fn(&str) -> bool) -> Result<Tokens, 
                 }
             },
             Some(Arity::Words) => {
-                while let Some(word) = rest.next_if(|next| !is_option(next)) {
+                while let Some(word) = rest.next_if(|next| !is_option(next) && *next != "-") {
                     given.values.push(word.to_string());
                 }
                 if given.values.is_empty() {
@@ -96,6 +99,9 @@ pub fn split(argv: &[String], is_file: &dyn Fn(&str) -> bool) -> Result<Tokens, 
                 let takes = |next: &&str| !is_option(next) && !is_file(next) && !is_command(next);
                 given.values.extend(rest.next_if(takes).map(str::to_string));
             }
+        }
+        if attached.is_none() {
+            given.tokens.extend(given.values.iter().cloned());
         }
         tokens.options.push(given);
     }

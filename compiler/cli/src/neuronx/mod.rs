@@ -3,10 +3,12 @@
 //! Exit codes: 0 success, 2 a wrong command line, 70 a compilation that failed for whatever reason.
 
 pub mod argv;
-mod compile;
+pub mod cached;
+pub mod compile;
 mod help;
 pub mod log;
 pub mod options;
+pub mod version;
 
 use std::io::Write;
 
@@ -24,7 +26,7 @@ pub fn main(argv: &[String], out: &mut (dyn Write + Send), err: &mut dyn Write) 
     };
     let asked = |option| tokens.options.iter().any(|g| g.option == Some(option));
     if asked(Opt::Version) {
-        return version(out, err);
+        return version::print(out, err);
     }
     let (command, inputs) = match command(&tokens) {
         Ok(found) => found,
@@ -53,16 +55,11 @@ pub fn main(argv: &[String], out: &mut (dyn Write + Send), err: &mut dyn Write) 
     };
     match (command, inputs.as_slice()) {
         ("list-operators", _) => list_operators(out),
-        (_, [input]) => compile::main(argv, input, &settings, out, err),
         (_, []) => usage(&[misused("`neuronx-cc compile` needs a model")], err),
-        (_, several) => {
-            let text = format!(
-                "one model at a time: {} were given: {}",
-                several.len(),
-                several.join(" ")
-            );
-            usage(&[misused(text)], err)
-        }
+        (_, inputs) => match compile::jobs(inputs, settings.output.as_deref()) {
+            Ok(jobs) => compile::main(argv, &jobs, &settings, out, err),
+            Err(error) => usage(&[error], err),
+        },
     }
 }
 
@@ -75,7 +72,7 @@ fn command(tokens: &Tokens) -> Result<(&str, Vec<String>), Diagnostic> {
     }
 }
 
-fn misused(text: impl Into<String>) -> Diagnostic {
+pub(crate) fn misused(text: impl Into<String>) -> Diagnostic {
     Diagnostic::error(Code::Ncc("EARG002"), text)
 }
 
@@ -84,31 +81,6 @@ fn usage(errors: &[Diagnostic], err: &mut dyn Write) -> u8 {
         let _ = writeln!(err, "[ERROR] {}", compile::line(error));
     }
     exit::USAGE
-}
-
-/// The version in the shape that clients parse; the first line goes to both streams because they read either.
-fn version(out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let first = format!(
-        "NeuronX Compiler version {}.0+{:08x}",
-        env!("CARGO_PKG_VERSION"),
-        build_hash()
-    );
-    let _ = writeln!(out, "{first}\n");
-    let _ = writeln!(
-        out,
-        "Ferrite {}: an open compiler with the command line of neuronx-cc",
-        env!("CARGO_PKG_VERSION")
-    );
-    let _ = writeln!(err, "{first}");
-    exit::SUCCESS
-}
-
-/// FNV-1a of this executable: the version string names a cache folder, so every build has its own.
-fn build_hash() -> u32 {
-    let bytes = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();
-    bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 fn list_operators(out: &mut dyn Write) -> u8 {

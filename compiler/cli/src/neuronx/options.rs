@@ -52,6 +52,9 @@ pub enum Opt {
     Fp32Cast,
     ExperimentalO1,
     LlmTraining,
+    CacheDir,
+    NoCache,
+    RetryFailed,
     /// Accepted; the table says why it changes nothing.
     Noted,
 }
@@ -117,9 +120,11 @@ pub const TABLE: &[Entry] = &[
     entry(Opt::Noted, Arity::Words, &["--internal-enable-dge-levels", "--internal-disable-dge-levels"], ""),
     entry(Opt::Noted, Arity::Flag, &["--enable-internal-neff-wrapper", "--disable-dge", "--disable-internal-io-dge", "--internal-disable-fma-on-ios",
         "--internal-bir-enable-sb-allocation", "--internal-print-after-all", "--internal-hoist-allgather",
-        "--internal-skip-backend-allocation-opt-nki", "--internal-enable-separate-load-and-compute",
-        "--no_cache", "--no-cache", "--retry_failed_compilation"], ""),
-    entry(Opt::Noted, Arity::Value, &["--compile_workdir", "--workdir", "--cache_dir", "--log_level", "--dump"], ""),
+        "--internal-skip-backend-allocation-opt-nki", "--internal-enable-separate-load-and-compute"], ""),
+    entry(Opt::Noted, Arity::Value, &["--compile_workdir", "--workdir", "--log_level", "--dump"], ""),
+    entry(Opt::CacheDir, Arity::Value, &["--cache_dir"], "folder or URL of the compile cache, if FERRITE_COMPILE_CACHE switches it on"),
+    entry(Opt::NoCache, Arity::Flag, &["--no_cache", "--no-cache"], "do not use the compile cache"),
+    entry(Opt::RetryFailed, Arity::Flag, &["--retry_failed_compilation"], "compile again what the compile cache remembers as failed"),
 ];
 
 /// What a command line asks for.
@@ -127,8 +132,8 @@ pub const TABLE: &[Entry] = &[
 pub struct Settings {
     /// For the compiler.
     pub compile: CompileOptions,
-    /// Where the NEFF goes.
-    pub output: PathBuf,
+    /// Where the NEFF goes, if that was said.
+    pub output: Option<PathBuf>,
     /// Where the log goes.
     pub logfile: PathBuf,
     /// Level of the console.
@@ -139,6 +144,14 @@ pub struct Settings {
     pub save_temps: bool,
     /// Largest scratch variable in bytes, if limited.
     pub scratchpad_page: Option<u64>,
+    /// Folder or URL of the compile cache.
+    pub cache_dir: Option<String>,
+    /// The compile cache is not to be used.
+    pub no_cache: bool,
+    /// What the compile cache remembers as failed is compiled again.
+    pub retry_failed: bool,
+    /// The options on which the NEFF depends, as they were given: part of its name in the cache.
+    pub key_flags: Vec<String>,
     /// What was accepted without effect, one sentence each, for the log.
     pub notes: Vec<String>,
 }
@@ -150,12 +163,16 @@ pub fn settings(given: &[Given]) -> Result<Settings, Vec<Diagnostic>> {
             target: DEFAULT_TARGET.to_string(),
             ..CompileOptions::default()
         },
-        output: PathBuf::from("file.neff"),
+        output: None,
         logfile: PathBuf::from("log-neuron-cc.txt"),
         verbose: Level::WARNING,
         logfile_verbose: Level::INFO,
         save_temps: false,
         scratchpad_page: None,
+        cache_dir: None,
+        no_cache: false,
+        retry_failed: false,
+        key_flags: key_flags(given),
         notes: Vec::new(),
     };
     let mut seen = Seen::default();
@@ -171,9 +188,23 @@ pub fn settings(given: &[Given]) -> Result<Settings, Vec<Diagnostic>> {
     if let Err(error) = seen.check_cores(&mut s) {
         errors.push(error);
     }
-    let stem = s.output.with_extension("");
-    s.compile.name = stem.to_string_lossy().into_owned();
     if errors.is_empty() { Ok(s) } else { Err(errors) }
+}
+
+/// The options on which the result depends; not where it and its messages go.
+fn key_flags(given: &[Given]) -> Vec<String> {
+    let elsewhere = |option| {
+        use Opt::*;
+        matches!(
+            option,
+            Framework | Output | Logfile | LogfileVerbose | Verbose | Pipeline | CacheDir | NoCache | RetryFailed
+        )
+    };
+    let kept = given.iter().filter(|g| !g.option.is_some_and(elsewhere));
+    // Where temporary files go changes no result either.
+    let kept =
+        kept.filter(|g| !["--compile_workdir", "--workdir", "--log_level", "--dump"].contains(&g.spelled.as_str()));
+    kept.flat_map(|g| g.tokens.iter().cloned()).collect()
 }
 
 /// What can only be judged when all options are known.
@@ -277,7 +308,10 @@ fn apply(given: &Given, s: &mut Settings, seen: &mut Seen) -> Result<(), Diagnos
         Opt::MixedPrecisionOn => s.compile.mixed_precision_accumulation = true,
         Opt::MixedPrecisionOff => s.compile.mixed_precision_accumulation = false,
         Opt::FastLoading => s.compile.uncompressed = true,
-        Opt::Output => s.output = PathBuf::from(value),
+        Opt::Output => s.output = Some(PathBuf::from(value)),
+        Opt::CacheDir => s.cache_dir = Some(value.to_string()),
+        Opt::NoCache => s.no_cache = true,
+        Opt::RetryFailed => s.retry_failed = true,
         Opt::Logfile => s.logfile = PathBuf::from(value),
         Opt::Verbose => s.verbose = level(name, value)?,
         Opt::LogfileVerbose => s.logfile_verbose = level(name, value)?,
@@ -443,7 +477,7 @@ mod tests {
         .unwrap();
         assert_eq!(s.compile.opt_level, OptLevel::O3);
         assert_eq!(s.compile.auto_cast, AutoCast::Matmult);
-        assert_eq!(s.compile.name, "a/m");
+        assert_eq!(s.output, Some("a/m.neff".into()));
     }
 
     #[test]
@@ -513,6 +547,23 @@ mod tests {
         }
         let error = &parse(&["--target", "inf2", "--lnc", "2"]).unwrap_err()[0];
         assert_eq!(error.code, Code::Ncc("EARG001"));
+    }
+
+    #[test]
+    fn a_key_has_what_decides_the_result_as_it_was_given() {
+        let s = parse(&[
+            "--target=trn1",
+            "--framework",
+            "XLA",
+            "-O1",
+            "--lnc",
+            "1",
+            "-o",
+            "x",
+            "--verbose=35",
+            "--logfile=y",
+        ]);
+        assert_eq!(s.unwrap().key_flags, ["--target=trn1", "-O1", "--lnc", "1"]);
     }
 
     #[test]

@@ -1,65 +1,8 @@
 //! The executables from outside: argv, streams, files, exit codes.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
 use serde_json::Value;
 
-fn corpus(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/corpus")
-        .join(case)
-}
-
-fn model() -> String {
-    corpus("ops/dot_plain")
-        .join("model.stablehlo.mlir")
-        .display()
-        .to_string()
-}
-
-fn run(program: &str, folder: &Path, args: &[&str]) -> Output {
-    Command::new(program)
-        .current_dir(folder)
-        .args(args)
-        .output()
-        .expect("the executable was built")
-}
-
-fn ferrite(folder: &Path, args: &[&str]) -> Output {
-    run(env!("CARGO_BIN_EXE_ferrite"), folder, args)
-}
-
-fn neuronx_cc(folder: &Path, args: &[&str]) -> Output {
-    run(env!("CARGO_BIN_EXE_neuronx-cc"), folder, args)
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("it was not killed")
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn scratch() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary folder")
-}
-
-/// A program of one operation on `%x: tensor<4xf32>`, with this line as its body.
-fn write_model(folder: &Path, line: &str) -> String {
-    let text = format!(
-        "module {{\n  func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {{\n    {line}\n    \
-         return %0 : tensor<4xf32>\n  }}\n}}\n"
-    );
-    let path = folder.join("m.mlir");
-    std::fs::write(&path, text).expect("writes");
-    path.display().to_string()
-}
+use crate::*;
 
 #[test]
 fn a_model_compiles_to_the_same_bytes_every_time_and_runs() {
@@ -333,7 +276,7 @@ fn failures_of_neuronx_cc_are_70_and_its_misuse_is_2() {
         &["compile"][..],
         &[],
         &["frobnicate"],
-        &["compile", "a", "b", "--framework=XLA"],
+        &["compile", "a", "b", "--framework=XLA", "--output=x.neff"],
     ] {
         assert_eq!(code(&neuronx_cc(path, args)), 2, "{args:?}");
     }
