@@ -24,6 +24,7 @@ pub fn all() -> Vec<AnyPass> {
         AnyPass::hlo(hlo::legalize::LegalizeSelectAndScatter),
         AnyPass::hlo(hlo::legalize::LegalizeSort),
         AnyPass::hlo(hlo::legalize::SumByMatmul),
+        AnyPass::hlo(hlo::HoistNarrowing),
         AnyPass::hlo(hlo::OrientContractions),
         AnyPass::hlo(hlo::legalize::LegalizeWindow),
         AnyPass::hlo(hlo::MergeEqualOps),

@@ -89,6 +89,7 @@ const BALANCED: &[&str] = &[
     "remove-barriers",
     "fold-constants", // index arithmetic of gathers and scatters
     "canonicalize",
+    "hoist-narrowing", // before orientation, which counts readers
     "merge-equal-ops",
     "orient-contractions", // all readers are known and simplified
     "canonicalize",
