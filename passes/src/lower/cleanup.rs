@@ -1,27 +1,75 @@
 //! Removes what nothing reads: first of all the stores of values that never leave the chip.
 
-use ferrite_ir::tile::{BufferId, BufferKind, Control, Op, OpKind, Program, Touched};
+use std::collections::BTreeMap;
 
-/// Keeps the operations that an output or a test of control flow depends on, in walks from the end, then drops buffers
-/// that nothing names. Inputs and outputs stay whether used or not. Without loops one walk is enough; with loops, what
-/// the next repetition reads is found by walking until nothing new is.
+use ferrite_ir::tile::{BufferId, BufferKind, Control, Mem, Op, OpKind, Program, Touched};
+
+use crate::tile::access::Access;
+
+/// What is read of a buffer after a point of the program.
+#[derive(Default)]
+struct Reads {
+    /// All of it.
+    whole: bool,
+    /// Parts, by first byte.
+    parts: BTreeMap<i64, Vec<Access>>,
+    /// Longest part.
+    span: i64,
+}
+
+impl Reads {
+    fn add(&mut self, part: Access) {
+        if self.whole {
+            return;
+        }
+        self.span = self.span.max(part.high - part.low);
+        let there = self.parts.entry(part.low).or_default();
+        if !there.contains(&part) {
+            there.push(part);
+        }
+    }
+
+    fn any(&self) -> bool {
+        self.whole || !self.parts.is_empty()
+    }
+
+    fn reaches(&self, written: &Access) -> bool {
+        let near = self.parts.range(written.low - self.span..written.high);
+        self.whole || near.flat_map(|(_, parts)| parts).any(|part| part.overlaps(written))
+    }
+}
+
+/// Keeps the operations that an output or a test of control flow depends on, in walks from the end, then drops transfers
+/// of what nobody reads and buffers that nothing names. Inputs and outputs stay whether used or not. Without loops one walk
+/// is enough; with loops, what the next repetition reads is found by walking until nothing new is.
 pub(super) fn remove_dead_stores(program: &mut Program) {
     let mut live_tiles = vec![false; program.tiles.len()];
-    let mut live_buffers: Vec<bool> = program
+    let mut reads: Vec<Reads> = program
         .buffers
         .iter()
-        .map(|b| matches!(b.kind, BufferKind::Output(_)))
+        .map(|b| Reads {
+            whole: matches!(b.kind, BufferKind::Output(_)),
+            ..Reads::default()
+        })
         .collect();
     let mut keep = vec![false; program.ops.len()];
     let loops = program.ops.iter().any(|op| op.control() == Some(Control::Loop));
-    while walk(program, &mut live_tiles, &mut live_buffers, &mut keep) && loops {}
+    while walk(program, &mut live_tiles, &mut reads, &mut keep) && loops {}
     let mut keep = keep.into_iter();
     program.ops.retain(|_| keep.next().unwrap_or(true));
+    for op in &mut program.ops {
+        if let OpKind::Dma(pieces) = &mut op.kind {
+            pieces.retain(|piece| match &piece.dst {
+                Mem::Hbm(h) => reads[h.buffer.index()].reaches(&Access::of_hbm(h, 0)),
+                Mem::Tile(v) => live_tiles[v.tile.index()],
+            });
+        }
+    }
     drop_buffers(program);
 }
 
 /// One walk; whether it found operations to keep.
-fn walk(program: &Program, live_tiles: &mut [bool], live_buffers: &mut [bool], keep: &mut [bool]) -> bool {
+fn walk(program: &Program, live_tiles: &mut [bool], reads: &mut [Reads], keep: &mut [bool]) -> bool {
     let mut found = false;
     for (index, op) in program.ops.iter().enumerate().rev() {
         if keep[index] {
@@ -32,8 +80,11 @@ fn walk(program: &Program, live_tiles: &mut [bool], live_buffers: &mut [bool], k
             live |= role.writes()
                 && match touched {
                     Touched::Tile(v) => live_tiles[v.tile.index()],
-                    Touched::Hbm(h) => live_buffers[h.buffer.index()],
-                    Touched::Buffer(b) => live_buffers[b.index()],
+                    Touched::Hbm(h) => {
+                        let reads = &reads[h.buffer.index()];
+                        reads.any() && reads.reaches(&Access::of_hbm(h, 0))
+                    }
+                    Touched::Buffer(b) => reads[b.index()].any(),
                 };
         });
         if !live {
@@ -45,8 +96,8 @@ fn walk(program: &Program, live_tiles: &mut [bool], live_buffers: &mut [bool], k
             if role.reads() {
                 match touched {
                     Touched::Tile(v) => live_tiles[v.tile.index()] = true,
-                    Touched::Hbm(h) => live_buffers[h.buffer.index()] = true,
-                    Touched::Buffer(b) => live_buffers[b.index()] = true,
+                    Touched::Hbm(h) => reads[h.buffer.index()].add(Access::of_hbm(h, 0)),
+                    Touched::Buffer(b) => reads[b.index()].whole = true,
                 }
             }
         });
@@ -85,7 +136,6 @@ fn drop_buffers(program: &mut Program) {
 
 /// Replaces the buffers that an operation names.
 pub(super) fn rename(op: &mut Op, renamed: &impl Fn(BufferId) -> BufferId) {
-    use ferrite_ir::tile::Mem;
     match &mut op.kind {
         OpKind::Dma(pieces) => {
             for mem in pieces.iter_mut().flat_map(|p| [&mut p.src, &mut p.dst]) {

@@ -50,6 +50,9 @@ use block::Cache;
 use fuse::{FuseLimits, Graph, Node, Plan};
 use view::{StorageId, StridedView};
 
+/// Share of SBUF that cached tiles may take (our choice: the rest is for what is being computed and loaded).
+const CACHE_SHARE: f64 = 0.6;
+
 /// Choices of the lowering.
 #[derive(Clone, Debug)]
 pub struct LowerOptions {
@@ -70,7 +73,7 @@ impl LowerOptions {
             input_names: Vec::new(),
             output_names: Vec::new(),
             cluster_ops: 48,
-            cache_bytes: machine.sbuf.usable_bytes_per_partition as usize / 2,
+            cache_bytes: (machine.sbuf.usable_bytes_per_partition as f64 * CACHE_SHARE) as usize,
         }
     }
 }

@@ -6,14 +6,15 @@
 //!
 //! Engines that could run an operation come from the machine model; among them the one is taken that is least loaded in
 //! a window of the program around it, with the engines that exclude each other on a memory counted as one resource.
-//! Never changes a result: a copy moves to ScalarE between floating-point types only (which may turn -0 into +0).
+//! Never changes a result: copies, products and sums with scalars move to ScalarE between floating-point types only (which
+//! may turn -0 into +0).
 
 use std::collections::VecDeque;
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::machine::{Engine, MachineModel, Space};
-use ferrite_ir::tile::{ActFunc, AluOp, Inst, Mem, Op, OpKind, Program, Role, Scalar, View};
+use ferrite_ir::tile::{ActFunc, AluOp, Inst, Mem, Op, OpKind, Program, Role, Scalar, ScalarStep, View};
 
 use super::cost::{OpCost, inst_cost, op_cost};
 
@@ -27,8 +28,8 @@ type Load = [u64; RESOURCES];
 /// A way to run an operation.
 struct Choice {
     engine: Engine,
-    /// Runs as `activation{copy}` instead.
-    as_activation: bool,
+    /// Runs as this `activation{copy}` instead.
+    activation: Option<Inst<View>>,
     load: Load,
 }
 
@@ -87,17 +88,8 @@ pub fn assign_engines(program: &mut Program, machine: &MachineModel, window: usi
             }
             let op = &mut program.ops[index];
             op.engine = Some(best.engine);
-            if best.as_activation
-                && let OpKind::Compute(Inst::TensorCopy { dst, src }) = &op.kind
-            {
-                op.kind = OpKind::Compute(Inst::Activation {
-                    dst: dst.clone(),
-                    src: src.clone(),
-                    func: ActFunc::Copy,
-                    scale: Scalar::f32(1.0),
-                    bias: Scalar::f32(0.0),
-                    accumulate: None,
-                });
+            if let Some(activation) = &best.activation {
+                op.kind = OpKind::Compute(activation.clone());
             }
         } else if program.ops[index].engine.is_none() && program.ops[index].control().is_none() {
             let engine = match &program.ops[index].kind {
@@ -166,7 +158,7 @@ fn choices_of(program: &Program, machine: &MachineModel, op: &Op) -> Vec<Choice>
         return match engine {
             Engine::Vector | Engine::Scalar | Engine::GpSimd => vec![Choice {
                 engine,
-                as_activation: false,
+                activation: None,
                 load: load_of(engine, cost),
             }],
             Engine::Tensor | Engine::Sync => Vec::new(),
@@ -188,33 +180,69 @@ fn choices_of(program: &Program, machine: &MachineModel, op: &Op) -> Vec<Choice>
         if let Some(cost) = inst_cost(program, machine, engine, inst) {
             choices.push(Choice {
                 engine,
-                as_activation: false,
+                activation: None,
                 load: load_of(engine, cost),
             });
         }
     }
-    if let Inst::TensorCopy { dst, src } = inst
-        && !choices.iter().any(|c| c.engine == Engine::Scalar)
-        && is_small_float(dst.dtype)
-        && is_small_float(src.dtype)
+    if !choices.iter().any(|c| c.engine == Engine::Scalar)
+        && let Some(activation) = as_activation(machine, inst)
+        && let Some(cost) = inst_cost(program, machine, Engine::Scalar, &activation)
     {
-        let activation = Inst::Activation {
-            dst: dst.clone(),
-            src: src.clone(),
-            func: ActFunc::Copy,
-            scale: Scalar::f32(1.0),
-            bias: Scalar::f32(0.0),
-            accumulate: None,
-        };
-        if let Some(cost) = inst_cost(program, machine, Engine::Scalar, &activation) {
-            choices.push(Choice {
-                engine: Engine::Scalar,
-                as_activation: true,
-                load: load_of(Engine::Scalar, cost),
-            });
-        }
+        choices.push(Choice {
+            engine: Engine::Scalar,
+            activation: Some(activation),
+            load: load_of(Engine::Scalar, cost),
+        });
     }
     choices
+}
+
+/// The same computation as an activation without a function: a copy, or a product and a sum with scalars.
+fn as_activation(machine: &MachineModel, inst: &Inst<View>) -> Option<Inst<View>> {
+    let one = Scalar::f32(1.0);
+    let (dst, src, scale, bias) = match inst {
+        Inst::TensorCopy { dst, src } => (dst, src, one, Scalar::f32(0.0)),
+        Inst::TensorScalar {
+            dst,
+            src,
+            first,
+            second,
+        } => match (first.op, second) {
+            (AluOp::Multiply, None) => (dst, src, first.scalar.clone(), Scalar::f32(0.0)),
+            (AluOp::Multiply, Some(second)) => (dst, src, first.scalar.clone(), addend(second)?),
+            (_, None) => (dst, src, one, addend(first)?),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let fp32 = |s: &Scalar<View>| match s {
+        Scalar::Imm(_) => true,
+        Scalar::PerPartition(view) => view.dtype == DType::F32,
+    };
+    let constant = match &bias {
+        Scalar::Imm(bits) => f32::from_bits(*bits) != 0.0,
+        Scalar::PerPartition(_) => false,
+    };
+    let floats = is_small_float(dst.dtype) && is_small_float(src.dtype);
+    let legal = fp32(&scale) && fp32(&bias) && (!constant || machine.scalar.bias_immediate);
+    (floats && legal).then(|| Inst::Activation {
+        dst: dst.clone(),
+        src: src.clone(),
+        func: ActFunc::Copy,
+        scale,
+        bias,
+        accumulate: None,
+    })
+}
+
+/// What a step adds, if that is what it does.
+fn addend(step: &ScalarStep<View>) -> Option<Scalar<View>> {
+    match (step.op, &step.scalar) {
+        (AluOp::Add, scalar) => Some(scalar.clone()),
+        (AluOp::Subtract, Scalar::Imm(bits)) if !step.reverse => Some(Scalar::f32(-f32::from_bits(*bits))),
+        _ => None,
+    }
 }
 
 /// Floating-point types that pass through fp32 unchanged.
