@@ -3,7 +3,7 @@
 //! `conformance DIR...` takes every `NAME.mlir`. Where `NAME.inputs.npz` and `NAME.expected.npz` stand beside it the
 //! results are compared; a program without parameters is evaluated for its own checks (`check.expect_*`). Each program
 //! is also printed in custom and in generic form and read back. A file may hold several programs, parted by lines
-//! `// -----`. With `--print FOLDER` what was printed is kept there, for other parsers to read. One line for each
+//! `// -----`. With `--parse` programs are read and verified only. With `--print FOLDER` what was printed is kept there, for other parsers to read. One line for each
 //! failure, then a summary; the exit code is 1 if anything failed.
 
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use ferrite_interp::{Interpreter, Tensor};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::print::{self, PrintOptions};
 use ferrite_ir::hlo::{Module, Type};
+use ferrite_tests::conformance::{programs, round_trip};
 
 /// What one program came to.
 enum Outcome {
@@ -33,26 +34,6 @@ fn tolerance(dtype: DType) -> Tolerance {
         _ => 1.6e-2,
     };
     Tolerance::new(epsilon, epsilon)
-}
-
-fn round_trip(module: &Module) -> Result<(), String> {
-    let printed = print::print(module);
-    for generic in [false, true] {
-        let options = PrintOptions {
-            generic,
-            ..PrintOptions::default()
-        };
-        let text = print::print_with(module, options);
-        let form = if generic { "generic" } else { "custom" };
-        let back = Frontend::read(text.as_bytes(), "printed").map_err(|errors| {
-            let error = errors.first().map(ToString::to_string).unwrap_or_default();
-            format!("its {form} form is not read back: {error}")
-        })?;
-        if print::print(&back) != printed {
-            return Err(format!("its {form} form reads back as another program"));
-        }
-    }
-    Ok(())
 }
 
 fn entry_types(module: &Module) -> Option<(Vec<ferrite_ir::hlo::TensorType>, Vec<DType>)> {
@@ -109,13 +90,16 @@ fn keep(module: &Module, folder: &Path, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn program(text: &str, base: &Path, kept: Option<(&Path, &str)>) -> Outcome {
+fn program(text: &str, base: &Path, kept: Option<(&Path, &str)>, only_parse: bool) -> Outcome {
     let outcome = Frontend::read(text.as_bytes(), "program")
         .map_err(|errors| {
             let error = errors.first().map(ToString::to_string).unwrap_or_default();
             format!("refused: {error}")
         })
         .and_then(|module| {
+            if only_parse {
+                return Ok(());
+            }
             if let Some((folder, name)) = kept {
                 keep(&module, folder, name)?;
             }
@@ -131,10 +115,15 @@ fn program(text: &str, base: &Path, kept: Option<(&Path, &str)>) -> Outcome {
 fn main() -> ExitCode {
     let mut files: Vec<PathBuf> = Vec::new();
     let mut folder = None;
+    let mut only_parse = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--print" {
             folder = arguments.next().map(PathBuf::from);
+            continue;
+        }
+        if argument == "--parse" {
+            only_parse = true;
             continue;
         }
         let path = PathBuf::from(argument);
@@ -155,11 +144,11 @@ fn main() -> ExitCode {
                 continue;
             }
         };
-        for (i, part) in text.split("// -----").enumerate() {
+        for (i, part) in programs(&text).enumerate() {
             let base = file.with_extension("");
             let name = format!("{}.{i}", file.file_stem().unwrap_or_default().to_string_lossy());
             let kept = folder.as_deref().map(|folder| (folder, &name[..]));
-            let outcome = std::panic::catch_unwind(|| program(part, &base, kept))
+            let outcome = std::panic::catch_unwind(|| program(part, &base, kept, only_parse))
                 .unwrap_or_else(|_| Outcome::Failed("panicked".to_string()));
             match outcome {
                 Outcome::Passed => passed += 1,

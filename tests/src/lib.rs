@@ -1,5 +1,6 @@
 //! What workspace-level tests share: seeded inputs, running passes on text, and comparing numbers.
 
+pub mod conformance;
 pub mod filetest;
 pub mod numbers;
 

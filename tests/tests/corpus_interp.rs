@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ferrite_driver::case::{Arithmetic, Case};
+use ferrite_driver::interpret::interpret;
 use ferrite_frontend::Frontend;
-use ferrite_interp::{Interpreter, Tensor, interpret};
-use ferrite_ir::diag::Result;
-use ferrite_ir::hlo::{Attr, Module, TensorType};
+use ferrite_interp::Tensor;
 
 /// Sets of the corpus that the interpreter runs; the others have no goldens.
 const SETS: [&str; 6] = ["ops", "special", "collectives", "models", "torch_xla", "mid"];
@@ -56,58 +55,13 @@ pub(crate) fn full_corpus() -> Option<PathBuf> {
         .filter(|p| p.is_dir())
 }
 
-/// Runs the entry function. A program for several replicas gets its part of every array that is larger than its
-/// parameter, along the first dimension; the parts of its results are joined in the same way.
-fn evaluate(module: &Module, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let replicas = module
-        .attrs
-        .get("mhlo.num_replicas")
-        .and_then(Attr::as_int)
-        .unwrap_or(1)
-        .max(1) as usize;
-    if replicas == 1 {
-        return interpret(module, inputs);
-    }
-    let entry = module.entry().map(|id| module.func(id));
-    let params: Vec<&TensorType> = entry
-        .map(|f| f.args().iter().map(|&v| f.tensor(v)).collect())
-        .unwrap_or_default();
-    let part = |t: &Tensor, ty: &TensorType, r: usize| {
-        let size = ty.byte_size();
-        let whole = t.ty() == ty;
-        let bytes = if whole {
-            t.bytes()
-        } else {
-            &t.bytes()[r * size..(r + 1) * size]
-        };
-        Tensor::new(ty.clone(), bytes)
-    };
-    let lists: Vec<Vec<Tensor>> = (0..replicas)
-        .map(|r| {
-            inputs
-                .iter()
-                .zip(&params)
-                .filter_map(|(t, ty)| part(t, ty, r))
-                .collect()
-        })
-        .collect();
-    let results = Interpreter::new(module).run_devices(replicas, 1, &lists)?;
-    let join = |i: usize| {
-        let parts: Vec<&[u8]> = results.iter().map(|r| r[i].bytes()).collect();
-        let mut ty = results[0][i].ty().clone();
-        ty.shape[0] *= replicas as i64;
-        Tensor::new(ty, &parts.concat())
-    };
-    Ok((0..results[0].len()).filter_map(join).collect())
-}
-
 /// Runs one form of a case; the error says what is wrong.
 fn run(case: &Case, form: &Path, inputs: &[Tensor]) -> Result<(), String> {
     let bytes = std::fs::read(form).map_err(|e| e.to_string())?;
     let name = form.file_name().unwrap_or_default().to_string_lossy();
     let module =
         Frontend::read(&bytes, &name).map_err(|errors| errors.first().map(|e| e.to_string()).unwrap_or_default())?;
-    let results = evaluate(&module, inputs).map_err(|e| e.to_string())?;
+    let results = interpret(&module, inputs).map_err(|e| e.to_string())?;
     let comparisons = case.check(&results, Arithmetic::AsWritten).map_err(|e| e.to_string())?;
     let wrong: Vec<String> = comparisons
         .iter()

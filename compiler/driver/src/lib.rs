@@ -13,6 +13,7 @@ pub mod files;
 pub mod flops;
 pub mod guard;
 pub mod inspect;
+pub mod interpret;
 pub mod model;
 pub mod names;
 mod operators;

@@ -489,9 +489,9 @@ pub struct ValidateArgs {
 pub struct InterpretArgs {
     /// The model.
     pub model: PathBuf,
-    /// Inputs: an .npz file with arrays named arg0, arg1, ...
+    /// Inputs: an .npz file with arrays named arg0, arg1, ...; needed if the model takes any.
     #[arg(long, value_name = "FILE")]
-    pub inputs: PathBuf,
+    pub inputs: Option<PathBuf>,
     /// Where the outputs go: an .npz file with arrays named out0, out1, ...
     #[arg(long, value_name = "FILE")]
     pub outputs: Option<PathBuf>,

@@ -9,7 +9,7 @@ use ferrite_driver::pipeline::{self, PIPELINES};
 use ferrite_driver::record::{Program, Recorder};
 use ferrite_driver::run::{self, RunOptions};
 use ferrite_driver::validate::{self, ValidateOptions};
-use ferrite_driver::{arrays, files, inspect, model};
+use ferrite_driver::{arrays, files, inspect, interpret, model};
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::hlo;
 use ferrite_ir::isa;
@@ -255,9 +255,9 @@ fn validate(args: &ValidateArgs) -> Outcome {
 fn interpret(args: &InterpretArgs) -> Outcome {
     let bar = busy("interpreting");
     let module = model::read(&args.model)?;
-    let inputs = arrays::read_inputs(&args.inputs, &run::module_inputs(&module).map_err(one)?).map_err(one)?;
+    let inputs = interpret::read_inputs(&module, args.inputs.as_deref()).map_err(one)?;
     let start = Instant::now();
-    let outputs = ferrite_interp::interpret(&module, &inputs).map_err(one)?;
+    let outputs = interpret::interpret(&module, &inputs).map_err(one)?;
     let seconds = start.elapsed().as_secs_f64();
     bar.finish_and_clear();
     if let Some(path) = &args.outputs {

@@ -128,7 +128,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
         Command::Run(a) => vec![a.neff.clone(), a.inputs.clone()],
         Command::Profile(a) => vec![a.neff.clone()],
         Command::Validate(a) => model_of(command).into_iter().chain(a.inputs.clone()).collect(),
-        Command::Interpret(a) => vec![a.model.clone(), a.inputs.clone()],
+        Command::Interpret(a) => std::iter::once(a.model.clone()).chain(a.inputs.clone()).collect(),
         Command::Inspect(a) => vec![a.neff.clone()],
         Command::Opt(a) => vec![a.input.clone()],
         Command::Passes(_)

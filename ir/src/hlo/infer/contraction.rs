@@ -217,6 +217,7 @@ pub(super) fn convolution(cx: &Cx<'_>, c: &Convolution) -> Infer<TensorType> {
     let n = check_convolution(cx, c)?;
     cx.length(c.padding.len(), n, "padding", "C4")?;
     let (x, w) = (cx.tensor(0)?, cx.tensor(1)?);
+    cx.same_dtype(x, w, "C27")?;
     let d = &c.dims;
     let mut shape: Dims = (0..n + 2).map(|_| 0).collect();
     let batch = x.shape[d.input_batch as usize];

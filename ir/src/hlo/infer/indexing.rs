@@ -62,6 +62,9 @@ pub(super) fn gather(cx: &Cx<'_>, g: &Gather, sizes_known: bool) -> Infer<Tensor
     cx.check(sorted(&g.collapsed_slice_dims), "C7", || {
         format!("collapsed_slice_dims {:?} are not ascending", g.collapsed_slice_dims)
     })?;
+    cx.check(sorted(&g.operand_batching_dims), "C10", || {
+        format!("operand_batching_dims {:?} are not ascending", g.operand_batching_dims)
+    })?;
     cx.dims(&g.start_indices_batching_dims, indices.rank(), "C14")?;
     cx.check(
         !g.start_indices_batching_dims.contains(&g.index_vector_dim),
@@ -156,6 +159,12 @@ pub(super) fn scatter(cx: &Cx<'_>, s: &Scatter) -> Infer<Vec<Type>> {
     })?;
     cx.dims(&s.update_window_dims, update.rank(), "C8")?;
     cx.dims(&gone, x.rank(), "C9")?;
+    cx.check(sorted(&s.inserted_window_dims), "C10", || {
+        format!("inserted_window_dims {:?} are not ascending", s.inserted_window_dims)
+    })?;
+    cx.check(sorted(&s.input_batching_dims), "C12", || {
+        format!("input_batching_dims {:?} are not ascending", s.input_batching_dims)
+    })?;
     cx.dims(&s.scatter_indices_batching_dims, indices.rank(), "C15")?;
     cx.length(
         s.scatter_indices_batching_dims.len(),

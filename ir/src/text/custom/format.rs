@@ -426,17 +426,6 @@ fn stablehlo(short: &str) -> Option<&'static [Piece]> {
             Dict,
             T(Types::Functional),
         ],
-        "dynamic_conv" => &[
-            Text("("),
-            Operands,
-            Text(") dim_numbers = "),
-            S(Special::ConvolutionDimensions),
-            Text(", window = {"),
-            S(Special::Window),
-            Text("}"),
-            Dict,
-            T(Types::Functional),
-        ],
         "reverse" => &[
             Text(" "),
             Operand,
