@@ -4,6 +4,7 @@
 //! * what computes nothing (`stablehlo.trace`, `sdy.sharding_group`) is left out;
 //! * the tests of StableHLO's interpreter (`check.*`, `interpreter.run_parallel`) are custom calls, in the form in
 //!   which exported tests hold them: target `check.expect_eq`, parameters in the dictionary of the backend;
+//! * what exporters leave of `arith`, `tensor` and `shape` is arithmetic on tensors ([`scalars`]);
 //! * `chlo.mulhi` and `chlo.constant_like` are their expansions.
 
 use super::super::attrs::{Attr as HloAttr, Attrs};
@@ -14,6 +15,7 @@ use super::super::types::{TensorType, Type};
 use super::attributes;
 use super::fields::{Fields, Read};
 use super::literal;
+use super::scalars;
 use super::types;
 use crate::dtype::{DType, DTypeClass};
 use crate::literal::Literal;
@@ -37,6 +39,7 @@ pub(super) fn is_mapped(name: &str) -> bool {
             | "chlo.constant_like"
             | "chlo.mulhi"
     ) || name.starts_with("check.expect_")
+        || scalars::is_scalar(name)
 }
 
 /// Builds what the operation says and gives its results.
@@ -45,6 +48,9 @@ pub(super) fn is_mapped(name: &str) -> bool {
 /// What is wrong with the operation.
 pub(super) fn map(fields: &mut Fields, operands: &[ValueId], b: &mut Builder<'_>) -> Read<Vec<ValueId>> {
     let name = fields.name.clone().into_owned();
+    if scalars::is_scalar(&name) {
+        return scalars::map(&name, fields, operands, b);
+    }
     let wrong = |count: usize| format!("`{name}` takes {count} operand(s), {} are given", operands.len());
     let results = fields.op.result_types.len();
     let expected = usize::from(

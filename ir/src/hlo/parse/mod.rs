@@ -13,6 +13,7 @@ mod kinds;
 mod literal;
 mod mapped;
 mod module;
+mod scalars;
 mod scan;
 mod scope;
 mod types;

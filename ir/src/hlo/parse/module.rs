@@ -2,10 +2,11 @@
 
 use smallvec::SmallVec;
 
-use super::super::attrs::Attrs;
+use super::super::attrs::{Attr as HloAttr, Attrs};
 use super::super::build::Builder;
 use super::super::func::{Func, OpId, RegionId, ValueId};
 use super::super::module::{Alias, AliasKind, Module, Param, ResultInfo};
+use super::super::ops::OpKind;
 use super::super::types::Type;
 use super::attributes;
 use super::fields::{self, Fields, int};
@@ -38,28 +39,7 @@ pub(super) fn build(document: &Document, places: &Places) -> Result<Module, Vec<
         let [block] = &blocks[..] else { break };
         top = &block.operations;
     }
-    for op in top {
-        if reader.errors.len() >= MAX_ERRORS {
-            break;
-        }
-        match &*op.name {
-            "func.func" => {
-                if let Some(func) = reader.function(op) {
-                    module.funcs.push(func);
-                }
-            }
-            "sdy.mesh" => {
-                let text = text::print(&Document::of(op.clone()), text::PrintOptions::default());
-                module.symbols.push(text.trim_end().to_string());
-            }
-            "builtin.module" => reader.error(op, Code::Unsupported, "several modules in one file are not supported"),
-            name => reader.error(
-                op,
-                Code::Unsupported,
-                format!("`{name}` is not supported outside a function"),
-            ),
-        }
-    }
+    reader.items(top, "", &mut module);
     if module.funcs.is_empty() && reader.errors.is_empty() {
         reader
             .errors
@@ -93,6 +73,47 @@ impl<'d, 'a> Reader<'d, 'a> {
         module
             .attrs
             .extend(attributes::dictionary(all.filter(|item| item.name != "sym_name")));
+    }
+
+    /// What stands in a module. Functions of modules inside it are named after both, `inner.main`; as symbols are looked
+    /// up in the module around them, so are those that its functions name.
+    fn items(&mut self, operations: &'d [Operation<'a>], prefix: &str, module: &mut Module) {
+        for (n, op) in operations.iter().enumerate() {
+            if self.errors.len() >= MAX_ERRORS {
+                break;
+            }
+            match &*op.name {
+                "func.func" => {
+                    if let Some(mut func) = self.function(op) {
+                        if !prefix.is_empty() {
+                            qualify(&mut func, prefix);
+                        }
+                        module.funcs.push(func);
+                    }
+                }
+                "sdy.mesh" => {
+                    let text = text::print(&Document::of(op.clone()), text::PrintOptions::default());
+                    module.symbols.push(text.trim_end().to_string());
+                }
+                "builtin.module" => {
+                    let prefix = match op.attr("sym_name") {
+                        Some(Attr::String(name)) => format!("{prefix}{name}."),
+                        _ => format!("{prefix}module{n}."),
+                    };
+                    match &op.regions[..] {
+                        [Region { blocks }] if blocks.len() == 1 => {
+                            self.items(&blocks[0].operations, &prefix, module);
+                        }
+                        _ => self.error(op, Code::Verify, "a module has one region of one block"),
+                    }
+                }
+                name => self.error(
+                    op,
+                    Code::Unsupported,
+                    format!("`{name}` is not supported outside a function"),
+                ),
+            }
+        }
     }
 
     fn function(&mut self, op: &'d Operation<'a>) -> Option<Func> {
@@ -135,11 +156,11 @@ impl<'d, 'a> Reader<'d, 'a> {
                 return None;
             }
             _ => {
-                self.error(
-                    op,
-                    Code::Unsupported,
-                    format!("function `{}` has more than one block", func.name),
-                );
+                let message = format!("function `{}` has more than one block", func.name);
+                let location = self.locations.of(op);
+                let error = Diagnostic::error(Code::Unsupported, message).at(&location);
+                self.errors
+                    .push(error.help("write branches as `stablehlo.if`, `case` and `while`"));
                 return None;
             }
         };
@@ -449,6 +470,31 @@ impl<'d, 'a> Reader<'d, 'a> {
             func.op_mut(id).attrs = Some(Box::new(rest));
         }
         Some(Meaning::Operation(id))
+    }
+}
+
+/// Puts `prefix` before the name of a function and of all functions it names.
+fn qualify(func: &mut Func, prefix: &str) {
+    let name = |name: &mut String| name.insert_str(0, prefix);
+    name(&mut func.name);
+    for n in 0..func.op_count() {
+        match &mut func.op_mut(OpId(n as u32)).kind {
+            OpKind::Call(call) => name(&mut call.callee),
+            OpKind::Composite(composite) => name(&mut composite.decomposition),
+            OpKind::CustomCall(call) => {
+                call.called_computations.iter_mut().for_each(name);
+                if let HloAttr::Dict(config) = &mut call.backend_config
+                    && let Some(HloAttr::Array(queue)) = config.get_mut("infeed")
+                {
+                    for entry in queue {
+                        if let HloAttr::Symbol(symbol) = entry {
+                            name(symbol);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) fn dtype(name: &str) -> Option<DType> {
         "i64" => Some(DType::I64),
         "f16" => Some(DType::F16),
         "f64" => Some(DType::F64),
+        // Sizes and positions, as wide as an address.
+        "index" => Some(DType::I64),
         _ => DType::from_mlir(name),
     }
 }
@@ -59,7 +61,10 @@ pub(super) fn value_type(ty: &text::Type) -> Result<Type, TypeError> {
             }
             _ => Err(unsupported(ty)),
         },
-        // `chlo` and old StableHLO allow bare scalars nowhere.
+        // What is left of `arith` computes with bare scalars: tensors of rank 0.
+        text::Type::Scalar(name) => dtype(name)
+            .map(|dtype| Type::Tensor(TensorType::scalar(dtype)))
+            .ok_or_else(|| unsupported(ty)),
         _ => Err(unsupported(ty)),
     }
 }

@@ -31,6 +31,8 @@ pub(in crate::text) enum Kind {
     Integer(&'static str),
     /// A floating-point number whose type is left out.
     Float(&'static str),
+    /// One of these words, for its position as an `i64`.
+    Choice(&'static [&'static str]),
     /// `true` or `false`.
     Bool,
     /// `[0, 1]` for `array<i64: 0, 1>`.
@@ -85,6 +87,16 @@ pub(in crate::text) enum Types {
     OperandsOnly,
     /// One type for all operands, or one for each; there is no result.
     Compared,
+    /// One type for both operands; the result has bits in its place.
+    Predicate,
+    /// `a to b`.
+    To,
+    /// The result's; operands are its elements.
+    Elements,
+    /// The first operand's; the other operands and the result are positions and an element of it.
+    Extract,
+    /// The first operand's; the other operand and the result are `index`.
+    Dim,
     /// The result's; there is no operand.
     ResultOnly,
 }
@@ -149,6 +161,26 @@ pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
         "mhlo" => match short {
             "acos" | "acosh" | "asin" | "asinh" | "atan" | "atanh" | "cosh" | "erf" | "sinh" | "copy" => Some(UNARY),
             _ => stablehlo(short),
+        },
+        "arith" => arith(short),
+        "tensor" => match short {
+            "from_elements" => Some(&[Text(" "), Operands, Dict, T(Types::Elements)]),
+            "extract" => Some(&[
+                Text(" "),
+                Operand,
+                Text("["),
+                Operands,
+                Text("]"),
+                Dict,
+                T(Types::Extract),
+            ]),
+            "dim" => Some(&[Text(" "), Operand, Text(", "), Operand, Dict, T(Types::Dim)]),
+            "cast" => Some(&[Text(" "), Operand, Dict, T(Types::To)]),
+            _ => None,
+        },
+        "shape" => match short {
+            "shape_of" | "num_elements" | "broadcast" | "to_extent_tensor" => Some(CHLO),
+            _ => None,
         },
         "check" => match short {
             "expect_eq" => Some(COMPARED),
@@ -261,6 +293,69 @@ pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
         },
         _ => None,
     }
+}
+
+fn arith(short: &str) -> Option<&'static [Piece]> {
+    const FLAGS: Piece = Optional(&[Text(" overflow"), Attr("overflowFlags", Kind::Body("arith.overflow"))]);
+    const FASTMATH: Piece = Optional(&[Text(" fastmath"), Attr("fastmath", Kind::Body("arith.fastmath"))]);
+    Some(match short {
+        "addi" | "subi" | "muli" | "divsi" | "divui" | "remsi" | "remui" | "andi" | "ori" | "xori" | "shli"
+        | "shrsi" | "shrui" | "maxsi" | "maxui" | "minsi" | "minui" | "addf" | "subf" | "mulf" | "divf" | "remf"
+        | "maximumf" | "minimumf" => &[
+            Text(" "),
+            Operand,
+            Text(", "),
+            Operand,
+            FLAGS,
+            FASTMATH,
+            Dict,
+            T(Types::Same),
+        ],
+        "negf" => &[Text(" "), Operand, FASTMATH, Dict, T(Types::Same)],
+        "cmpi" => &[
+            Text(" "),
+            Attr(
+                "predicate",
+                Kind::Choice(&["eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"]),
+            ),
+            Text(", "),
+            Operand,
+            Text(", "),
+            Operand,
+            Dict,
+            T(Types::Predicate),
+        ],
+        "cmpf" => &[
+            Text(" "),
+            Attr(
+                "predicate",
+                Kind::Choice(&[
+                    "false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord", "ueq", "ugt", "uge", "ult", "ule", "une",
+                    "uno", "true",
+                ]),
+            ),
+            Text(", "),
+            Operand,
+            Text(", "),
+            Operand,
+            FASTMATH,
+            Dict,
+            T(Types::Predicate),
+        ],
+        "select" => &[
+            Text(" "),
+            Operand,
+            Text(", "),
+            Operand,
+            Text(", "),
+            Operand,
+            Dict,
+            T(Types::Select),
+        ],
+        "index_cast" | "index_castui" | "extsi" | "extui" | "trunci" | "sitofp" | "uitofp" | "fptosi" | "fptoui"
+        | "extf" | "truncf" | "bitcast" => &[Text(" "), Operand, Dict, T(Types::To)],
+        _ => return None,
+    })
 }
 
 fn stablehlo(short: &str) -> Option<&'static [Piece]> {

@@ -32,6 +32,8 @@ pub(super) fn parse<'a>(parser: &mut Parser<'a>, name: &'a str, start: usize) ->
         }
         "stablehlo.reduce" | "mhlo.reduce" => structured::reduce(parser),
         "stablehlo.while" | "mhlo.while" => structured::while_loop(parser),
+        "arith.constant" => regions::scalar_constant(parser),
+        "shape.const_shape" => regions::const_shape(parser),
         "chlo.scan" => regions::scan(parser),
         "check.expect_eq_const" | "check.expect_almost_eq_const" => regions::check_constant(parser, name),
         "sdy.named_computation" => regions::named_computation(parser),

@@ -32,7 +32,7 @@ fn parse_piece<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, piece: &'sta
         Piece::Operand => op.operands.push(parser.operand()?),
         Piece::Operands => {
             if parser.lexer.peek() == b'%' {
-                op.operands = parser.operand_list()?;
+                op.operands.append(&mut parser.operand_list()?);
             } else if parser.lexer.peek() == b'(' && parser.lexer.raw_at(1) == b')' {
                 // `optimization_barrier ()`
                 parser.lexer.set_position(parser.lexer.position() + 2);
@@ -164,6 +164,13 @@ fn attribute<'a>(parser: &mut Parser<'a>, kind: Kind) -> Parsed<Attr<'a>> {
             },
             ty: Some(Box::new(Type::Scalar(ty.into()))),
         },
+        Kind::Choice(words) => {
+            let found = word(parser, "a predicate")?;
+            match words.iter().position(|w| *w == found) {
+                Some(position) => typed_integer(position as i64, "i64"),
+                None => return Err(parser.lexer.error(format!("unknown predicate before this: `{found}`"))),
+            }
+        }
         Kind::Bool => match parser.scalar()? {
             Scalar::Bool(value) => Attr::Bool(value),
             _ => return Err(parser.lexer.error("expected `true` or `false`")),
@@ -421,6 +428,31 @@ fn parse_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
     match types {
         Types::Functional => (op.operand_types, op.result_types) = parser.function_type()?,
         Types::OperandsOnly => parser.type_list(&mut op.operand_types)?,
+        Types::Predicate => {
+            let ty = parser.ty()?;
+            op.result_types = vec![bits(&ty)];
+            op.operand_types = vec![ty; count];
+        }
+        Types::To => {
+            op.operand_types = vec![parser.ty()?];
+            parser.lexer.expect_word("to", "before the type of the result")?;
+            op.result_types = vec![parser.ty()?];
+        }
+        Types::Elements | Types::Extract | Types::Dim => {
+            let ty = parser.ty()?;
+            let Some(element) = ty.element().cloned() else {
+                return Err(parser.lexer.error("expected a tensor type before this"));
+            };
+            let index = || Type::Scalar("index".into());
+            if types == Types::Elements {
+                op.operand_types = vec![element; count];
+                op.result_types = vec![ty];
+            } else {
+                op.operand_types = vec![ty];
+                op.operand_types.extend((1..count).map(|_| index()));
+                op.result_types = vec![if types == Types::Dim { index() } else { element }];
+            }
+        }
         Types::Compared => {
             parser.type_list(&mut op.operand_types)?;
             if let [ty] = &op.operand_types[..] {
@@ -451,6 +483,19 @@ fn parse_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
     Ok(())
 }
 
+/// The type with bits in place of its elements.
+fn bits<'a>(ty: &Type<'a>) -> Type<'a> {
+    let bit = Type::Scalar("i1".into());
+    match ty {
+        Type::Tensor { sizes, encoding, .. } => Type::Tensor {
+            sizes: sizes.clone(),
+            element: Box::new(bit),
+            encoding: encoding.clone(),
+        },
+        _ => bit,
+    }
+}
+
 fn short_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types) -> Parsed<()> {
     let count = op.operands.len();
     if types == Types::Arrow {
@@ -461,6 +506,11 @@ fn short_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
     }
     let first = parser.ty()?;
     match types {
+        // `arith.select` names one type where the predicate is a bit.
+        Types::Select if parser.lexer.peek() != b',' => {
+            op.operand_types = vec![Type::Scalar("i1".into()), first.clone(), first.clone()];
+            op.result_types = vec![first];
+        }
         Types::Select => {
             parser.lexer.expect(",", "between the types of predicate and result")?;
             let result = parser.ty()?;

@@ -1,4 +1,4 @@
-//! Custom forms of StableHLO's test dialect, of scans and of named computations.
+//! Custom forms of StableHLO's test dialect, of scalar constants, of scans and of named computations.
 
 use super::pieces::{eat_text, typed_integer};
 use super::structured::optional_dictionary;
@@ -25,6 +25,57 @@ pub(super) fn check_constant<'a>(parser: &mut Parser<'a>, name: &'a str) -> Pars
     op.set("value", value);
     op.operand_types.push(ty);
     op.attributes = optional_dictionary(parser)?;
+    Ok(op)
+}
+
+/// `arith.constant 1 : index`, `arith.constant true`, `arith.constant dense<...> : type`.
+pub(super) fn scalar_constant<'a>(parser: &mut Parser<'a>) -> Parsed<Operation<'a>> {
+    let mut op = Operation::new("arith.constant");
+    op.attributes = optional_dictionary(parser)?;
+    let start = parser.lexer.position();
+    let value = parser.attribute()?;
+    let scalar = |ty: &Option<Box<Type<'a>>>, default: &'static str| {
+        ty.as_deref().cloned().unwrap_or(Type::Scalar(default.into()))
+    };
+    op.result_types.push(match &value {
+        Attr::Bool(_) => Type::Scalar("i1".into()),
+        Attr::Integer { ty, .. } => scalar(ty, "i64"),
+        Attr::Float { ty, .. } => scalar(ty, "f64"),
+        Attr::Dense(dense) => dense.ty.clone(),
+        Attr::DenseResource { ty, .. } => (**ty).clone(),
+        _ => {
+            let end = parser.lexer.position();
+            return Err(parser
+                .lexer
+                .error_at(start, end, "expected a number or `dense<...> : type`"));
+        }
+    });
+    op.set("value", value);
+    Ok(op)
+}
+
+/// `shape.const_shape [1, 2] : tensor<2xindex>`.
+pub(super) fn const_shape<'a>(parser: &mut Parser<'a>) -> Parsed<Operation<'a>> {
+    let mut op = Operation::new("shape.const_shape");
+    op.attributes = optional_dictionary(parser)?;
+    parser.lexer.expect("[", "before the extents of a shape")?;
+    let mut values = Vec::new();
+    while !parser.lexer.eat("]") {
+        values.push(Scalar::Int(i128::from(parser.lexer.integer("an extent")?)));
+        if !parser.lexer.eat(",") {
+            parser.lexer.expect("]", "after the extents of a shape")?;
+            break;
+        }
+    }
+    parser.lexer.expect(":", "before the type of a shape")?;
+    let ty = parser.ty()?;
+    let data = DenseData::Elements {
+        shape: smallvec::SmallVec::from_slice(&[values.len()]),
+        values,
+        complex: false,
+    };
+    op.set("shape", Attr::Dense(Box::new(Dense { data, ty: ty.clone() })));
+    op.result_types.push(ty);
     Ok(op)
 }
 
