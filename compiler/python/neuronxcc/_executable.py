@@ -16,7 +16,7 @@ def find(name="neuronx-cc"):
     """The path of `neuronx-cc`, or of `ferrite`, which lies beside it.
 
     In order: the file that FERRITE_NEURONX_CC names, `bin/` in this package, PATH (scripts left out: one of them starts
-    this package), `target/` of the repository around this package.
+    this package), `target/` of the repository that this package lies in or was installed from.
     """
     given = os.environ.get(VARIABLE)
     if given:
@@ -28,6 +28,15 @@ def find(name="neuronx-cc"):
         if _is_program(path):
             return os.path.abspath(path)
     raise NotFound(f"no executable {name!r}: build it (cargo build --release -p ferrite-cli), and put it on PATH or name it in {VARIABLE}")
+
+
+def become(name, arguments):
+    """Becomes the executable, so that processes, signals and exit codes are its own."""
+    try:
+        path = find(name)
+    except NotFound as error:
+        raise SystemExit(str(error)) from None
+    os.execv(path, [name, *arguments])
 
 
 def version():
@@ -42,7 +51,10 @@ def _candidates(name):
         path = shutil.which(name, path=folder) if folder else None
         if path:
             yield path
-    repository = os.path.join(_HERE, "..", "..", "..")
+    try:
+        from ._repository import REPOSITORY as repository  # written when the package was installed
+    except ImportError:
+        repository = os.path.join(_HERE, "..", "..", "..")
     for profile in ("release", "debug"):
         yield os.path.join(repository, "target", profile, name)
 

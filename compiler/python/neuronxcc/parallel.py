@@ -1,10 +1,9 @@
-"""The command `neuron_parallel_compile`: becomes `ferrite parallel-compile`."""
+"""The command `neuron_parallel_compile`: `ferrite parallel-compile`."""
 
-import os
 import sys
 
-from ._executable import find
+from ._executable import become
 
 
 def console():
-    os.execv(find("ferrite"), ["ferrite", "parallel-compile", *sys.argv[1:]])
+    become("ferrite", ["parallel-compile", *sys.argv[1:]])

@@ -1,10 +1,9 @@
 """The compiler's command line, from Python."""
 
-import os
 import subprocess
 import sys
 
-from .._executable import find
+from .._executable import become, find
 
 
 def main():
@@ -17,9 +16,8 @@ def main():
 
 
 def console():
-    """The command `neuronx-cc`: becomes the executable, so that processes, signals and exit codes are its own."""
-    path = find()
-    os.execv(path, ["neuronx-cc", *sys.argv[1:]])
+    """The command `neuronx-cc`."""
+    become("neuronx-cc", sys.argv[1:])
 
 
 if __name__ == "__main__":
