@@ -24,6 +24,46 @@ else
   fi
 fi
 
+echo "== the Python package: installed from the repository, imported as clients do"
+if ! command -v python3 >/dev/null; then
+  echo "skipped: python3 is not installed"
+elif python3 -m venv "$tmp/package" && "$tmp/package/bin/pip" install -q ./compiler/python 2>"$tmp/pip.log"; then
+  FERRITE_NEURONX_CC="$PWD/target/release/neuronx-cc" "$tmp/package/bin/python" -m unittest discover -s compiler/python/tests -q &&
+    "$tmp/package/bin/neuronx-cc" --version >/dev/null 2>&1 && echo "ok" || failed=1
+else
+  echo "skipped: the package cannot be installed ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
+fi
+
+echo "== ferrite export: a Flax model, lowered, compiled, validated against XLA:CPU"
+if [ -x "$tmp/package/bin/pip" ] && "$tmp/package/bin/pip" install -q "jax[cpu]" flax 2>"$tmp/pip.log"; then
+  FERRITE_PYTHON="$tmp/package/bin/python" target/release/ferrite export tests/external/export_flax.py -o "$tmp/exported" || failed=1
+else
+  echo "skipped: Flax cannot be installed ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
+fi
+
+echo "== ferrite export: a PyTorch model"
+if [ -x "$tmp/package/bin/python" ] && "$tmp/package/bin/python" -c 'import torch, torchax' 2>/dev/null; then
+  FERRITE_PYTHON="$tmp/package/bin/python" target/release/ferrite export tests/external/export_torch.py -o "$tmp/exported" || failed=1
+elif python3 -c 'import torch, torchax, neuronxcc' 2>/dev/null; then
+  target/release/ferrite export tests/external/export_torch.py -o "$tmp/exported" || failed=1
+else
+  echo "skipped: torch, torchax and neuronxcc are not installed (torch is several gigabytes: install it yourself)"
+fi
+
+echo "== Ray: many graphs on several workers, twice; the second time from the cache"
+if [ -x "$tmp/package/bin/pip" ] && "$tmp/package/bin/pip" install -q ray 2>"$tmp/pip.log"; then
+  mkdir "$tmp/models"
+  for case in dot_plain ew_binary_int fft mv_pad sort_multi reduce_window; do
+    cp "tests/corpus/ops/$case/model.stablehlo.mlir" "$tmp/models/$case.mlir"
+  done
+  ray() { NEURON_COMPILE_CACHE_URL="$tmp/cache" "$tmp/package/bin/python" examples/ray_compile.py target/release/ferrite "$tmp/models" --target trn1; }
+  ray >"$tmp/first" 2>"$tmp/ray.log" && ray >"$tmp/second" 2>>"$tmp/ray.log" &&
+    [ "$(grep -c 'from the cache' "$tmp/second")" = 6 ] && ! grep -q 'from the cache' "$tmp/first" &&
+    echo "ok: $(wc -l <"$tmp/first") models" || { cat "$tmp/first" "$tmp/second"; tail -3 "$tmp/ray.log"; failed=1; }
+else
+  echo "skipped: Ray cannot be installed ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
+fi
+
 echo "== mlir-opt: reads our dumps"
 if command -v mlir-opt >/dev/null; then
   target/release/ferrite inspect "$tmp/m.neff" --disassemble | mlir-opt --allow-unregistered-dialect >/dev/null && echo "ok" || failed=1

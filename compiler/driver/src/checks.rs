@@ -20,6 +20,7 @@ pub fn check(module: &Module, options: &CompileOptions, machine: &MachineModel) 
         });
     }
     errors.extend(io_size(module, machine));
+    errors.extend(logical_core(options, machine));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
@@ -124,6 +125,17 @@ fn float8(func: &Func, op: &Op, machine: &MachineModel) -> Option<Diagnostic> {
         }
     }
     None
+}
+
+fn logical_core(options: &CompileOptions, machine: &MachineModel) -> Option<Diagnostic> {
+    let (n, allowed) = (options.logical_core, &machine.chip.logical_core_allowed);
+    (!allowed.contains(&u64::from(n))).then(|| {
+        let text = format!(
+            "a logical core of {n} physical cores does not exist on {}",
+            machine.name
+        );
+        Diagnostic::error(Code::Ncc("EARG001"), text).help(format!("give one of {allowed:?} with `--lnc`"))
+    })
 }
 
 fn io_size(module: &Module, machine: &MachineModel) -> Option<Diagnostic> {

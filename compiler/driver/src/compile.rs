@@ -17,7 +17,7 @@ use crate::names::Names;
 use crate::options::CompileOptions;
 use crate::pipeline::Pipeline;
 use crate::record::{Print, Program, Recorder, Timing};
-use crate::{checks, files, flops, run};
+use crate::{catalogue, checks, files, flops, run};
 
 /// The outcome of a compilation.
 #[derive(Clone, Debug)]
@@ -52,20 +52,36 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
     if options.fp8_e4m3fn_as_e4m3 {
         checks::reinterpret_e4m3fn(&mut module);
     }
-    checks::check(&module, options, &machine)?;
+    let mut errors = checks::check(&module, options, &machine).err().unwrap_or_default();
+    errors.extend(catalogue::check(&module));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    // A stage stops at the first thing that it refuses; the user wants to hear of the others.
+    let suspects = catalogue::suspects(&module);
+    stages(module, options, &machine).map_err(|errors| catalogue::explain(errors, suspects))
+}
+
+fn stages(
+    mut module: Module,
+    options: &CompileOptions,
+    machine: &Arc<MachineModel>,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let one = |e: Diagnostic| vec![e];
     let mut recorder = Recorder::new(options).map_err(one)?;
     let passes = Pipeline::of(options.opt_level).resolve().map_err(one)?;
     let model_flops = flops::model_flops(&module);
     let hlo_op_count = Program::Hlo(&module).ops() as u64;
-    let warnings = run_passes(&mut module, &passes, options, &machine, &mut recorder)?;
+    let warnings = run_passes(&mut module, &passes, options, machine, &mut recorder)?;
+    catalogue::check_static(&module)?;
 
     let start = Instant::now();
     let lower_options = LowerOptions {
         input_names: options.input_names.clone(),
         output_names: options.output_names.clone(),
-        ..LowerOptions::new(&machine)
+        ..LowerOptions::new(machine)
     };
-    let lowered = lower::lower(&module, &machine, &lower_options).map_err(one)?;
+    let lowered = lower::lower(&module, machine, &lower_options).map_err(one)?;
     recorder.done("lower", start, Program::Tile(&lowered))?;
     drop(module);
 
@@ -75,7 +91,7 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
         verify: options.verify_each || defaults.verify,
         ..defaults
     };
-    let mut program = tile::compile(lowered, &machine, &tile_options).map_err(one)?;
+    let mut program = tile::compile(lowered, machine, &tile_options).map_err(one)?;
     program.model_flops = model_flops;
     recorder.done("encode", start, Program::Isa(&program))?;
     recorder.finish().map_err(one)?;
@@ -83,6 +99,11 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
 
     let mut neff = Neff::new(options.name.clone(), program);
     neff.hlo_op_count = hlo_op_count;
+    // The first physical core of a logical one does the work (our choice so far); the others have empty programs.
+    neff.lnc_size = options.logical_core;
+    for _ in 1..options.logical_core {
+        neff.programs.push(isa::Program::new(machine.name.clone()));
+    }
     Ok(Compiled {
         neff,
         warnings,

@@ -42,6 +42,8 @@ pub struct HeaderInfo {
     pub feature_bits: String,
     /// Cores.
     pub cores: u32,
+    /// Physical cores of a logical core.
+    pub lnc_size: u32,
     /// Whether the instructions are in Ferrite's encoding.
     pub ferrite: bool,
 }
@@ -105,6 +107,7 @@ pub fn inspect(path: &Path) -> Result<(Neff, Inspection)> {
             hash: header.hash_hex(),
             uuid: header.uuid_hex(),
             feature_bits: format!("{:#018x}", header.feature_bits),
+            lnc_size: header.lnc_size,
             cores: header.num_tpb,
             ferrite: header.is_ferrite(),
         },

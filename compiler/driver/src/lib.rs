@@ -6,6 +6,7 @@
 
 pub mod arrays;
 pub mod case;
+pub mod catalogue;
 pub mod checks;
 pub mod compare;
 pub mod compile;
@@ -16,6 +17,7 @@ pub mod inspect;
 pub mod interpret;
 pub mod model;
 pub mod names;
+mod native_calls;
 mod operators;
 pub mod options;
 pub mod pipeline;

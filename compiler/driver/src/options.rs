@@ -161,6 +161,8 @@ pub struct CompileOptions {
     pub integer_downcast: IntegerDowncast,
     /// F8E4M3FN operands are taken as F8E4M3 (their bytes reinterpreted).
     pub fp8_e4m3fn_as_e4m3: bool,
+    /// Physical cores of a logical core, each with a program of its own: `--lnc`.
+    pub logical_core: u32,
     /// Largest program, in static instructions.
     pub max_instructions: usize,
     /// The archive of the NEFF is not compressed.
@@ -187,6 +189,7 @@ impl Default for CompileOptions {
             mixed_precision_accumulation: true,
             integer_downcast: IntegerDowncast::default(),
             fp8_e4m3fn_as_e4m3: false,
+            logical_core: 1,
             max_instructions: DEFAULT_MAX_INSTRUCTIONS,
             uncompressed: false,
             verify_each: cfg!(debug_assertions),

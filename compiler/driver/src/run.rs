@@ -98,9 +98,10 @@ pub fn module_inputs(module: &Module) -> Result<Vec<TensorType>, Diagnostic> {
     types.collect()
 }
 
+/// The program to simulate: the only one, or that of the first core if the others of its logical core have nothing to do.
 fn one_core(neff: &Neff) -> Result<&Program, Diagnostic> {
     match neff.programs.as_slice() {
-        [program] => Ok(program),
+        [first, others @ ..] if others.iter().all(|p| p.instruction_count() == 0) => Ok(first),
         several => Err(Diagnostic::error(
             Code::Unsupported,
             format!("the NEFF is for {} cores; one core is simulated so far", several.len()),

@@ -302,6 +302,9 @@ pub struct CompileFlags {
     /// Accumulate in the operands' type rather than in fp32.
     #[arg(long)]
     pub disable_mixed_precision_accumulation: bool,
+    /// Physical cores of a logical core: as many programs in the NEFF, of which the first does the work.
+    #[arg(long = "lnc", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
+    pub logical_core: u32,
     /// Refuse programs of more instructions than this.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_INSTRUCTIONS)]
     pub max_instructions: usize,
@@ -343,6 +346,7 @@ impl CompileFlags {
                 CastTo::Fp8E4m3 => CastType::Fp8E4m3,
             },
             mixed_precision_accumulation: !self.disable_mixed_precision_accumulation,
+            logical_core: self.logical_core,
             max_instructions: self.max_instructions,
             dump_ir: self.dump_ir.clone(),
             print_after: self.print_after.clone(),

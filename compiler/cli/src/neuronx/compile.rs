@@ -291,7 +291,12 @@ fn coded(diagnostic: &Diagnostic, text: &str) -> String {
         Severity::Warning => format!("warning[{}]: ", diagnostic.code),
         Severity::Error => format!("error[{}]: ", diagnostic.code),
     };
-    format!("[{}] {}", diagnostic.code, text.strip_prefix(&head).unwrap_or(text))
+    // The documented code of a broken rule of the operation set; `ferrite` says that it is one of verification.
+    let code = match diagnostic.code {
+        Code::Verify => "NCC_EVRF064".to_string(),
+        code => code.to_string(),
+    };
+    format!("[{code}] {}", text.strip_prefix(&head).unwrap_or(text))
 }
 
 /// Runs `work`; a dot a second on `out` meanwhile, one at least.

@@ -7,7 +7,7 @@ use super::options::TABLE;
 pub fn general() -> String {
     "usage: neuronx-cc COMMAND [OPTIONS]\n\n\
      commands:\n\
-     \x20 compile MODEL    compiles a model to a NEFF\n\
+     \x20 compile MODEL..  compiles a model to a NEFF, or several to a folder\n\
      \x20 list-operators   lists the supported operators\n\n\
      options:\n\
      \x20 --help, -h       this text; `neuronx-cc compile --help` lists the options of a command\n\
@@ -24,8 +24,10 @@ pub fn list_operators() -> String {
 
 /// `neuronx-cc compile --help`.
 pub fn compile() -> String {
-    let mut text = "usage: neuronx-cc compile MODEL --framework XLA --target TARGET [OPTIONS]\n\n\
-                    MODEL is a file of a kind that its content tells, or a folder with `graph.hlo`.\n\n\
+    let mut text = "usage: neuronx-cc compile MODEL.. --framework XLA --target TARGET [OPTIONS]\n\n\
+                    MODEL is a file of a kind that its content tells (HloModuleProto, HLO text, StableHLO), a folder with\n\
+                    `graph.hlo`, `metadata.json` and weights, or `-` for standard input. Several models go to the folder\n\
+                    that `--output` names.\n\n\
                     options, before or after the model; the right-most wins:\n"
         .to_string();
     let shown = TABLE.iter().filter(|e| !e.help.is_empty());
@@ -47,6 +49,7 @@ pub fn compile() -> String {
     }
     text.push_str(
         "\nFurther options of Neuron clients are accepted and named in the log; unknown `--internal-*` ones too.\n\
+         environment: FERRITE_COMPILE_CACHE=1, or a folder or URL, switches a compile cache on\n\
          exit codes: 0 success, 2 a wrong command line, 70 the compilation failed\n",
     );
     text

@@ -94,7 +94,7 @@ pub const TABLE: &[Entry] = &[
     entry(Opt::MixedPrecisionOff, Arity::Flag, &["--disable-mixed-precision-accumulation"], "accumulate in the operands' type"),
     entry(Opt::NativeInt64, Arity::Value, &["--native-int64"], "default or disabled; `enabled` is not supported yet"),
     entry(Opt::IntegerDowncast, Arity::Value, &["--implicit-integer-downcast"], "default, all, none, or a comma list of dot, scatter, all_reduce, reduce_scatter, pow"),
-    entry(Opt::LogicalCores, Arity::Value, &["--logical-nc-config", "--lnc", "-lnc"], "1; 2 is not supported yet"),
+    entry(Opt::LogicalCores, Arity::Value, &["--logical-nc-config", "--lnc", "-lnc"], "physical cores of a logical core: 1 or 2 (default 2 on trn2 and trn3, 1 elsewhere)"),
     entry(Opt::DistributionStrategy, Arity::Value, &["--distribution-strategy", "--distribution_strategy"], "llm-training: a hint, noted in the log"),
     entry(Opt::SaturateInfinity, Arity::Flag, &["--enable-saturate-infinity"], "noted: transposes made by Ferrite move infinities unchanged"),
     entry(Opt::FastContextSwitch, Arity::Flag, &["--enable-fast-context-switch"], "noted: constants are always loaded on demand"),
@@ -230,21 +230,16 @@ impl Seen {
                 ),
             )
             .help(format!("give one of {supported:?}"))),
-            Some((1, _)) => Ok(()),
-            Some((n, _)) => Err(Diagnostic::error(
-                Code::Unsupported,
-                format!("a logical core of {n} physical cores is not supported yet"),
-            )
-            .help("give `--lnc 1`")),
-            None if machine.chip.logical_core_default != 1 => {
-                let default = machine.chip.logical_core_default;
-                s.notes.push(format!(
-                    "no `--lnc`: compiling for one physical core, where {} would use a logical core of {default}",
-                    machine.name
-                ));
+            given => {
+                let n = given.map_or(machine.chip.logical_core_default, |(n, _)| n);
+                s.compile.logical_core = n as u32;
+                if n > 1 {
+                    s.notes.push(format!(
+                        "a logical core of {n} physical cores: the first does the work, the others have empty programs"
+                    ));
+                }
                 Ok(())
             }
-            None => Ok(()),
         }
     }
 }
@@ -536,7 +531,6 @@ mod tests {
     fn what_is_not_supported_is_refused() {
         for line in [
             &["--native-int64", "enabled"][..],
-            &["--target", "trn2", "--lnc", "2"],
             &["--target", "inf1"],
             &["--framework", "TENSORFLOW"],
             &["--hbm-scratchpad-page-size=1000"],
@@ -564,6 +558,19 @@ mod tests {
             "--logfile=y",
         ]);
         assert_eq!(s.unwrap().key_flags, ["--target=trn1", "-O1", "--lnc", "1"]);
+    }
+
+    #[test]
+    fn a_logical_core_has_the_size_of_the_target_or_what_is_asked_for() {
+        let size = |line: &[&str]| parse(line).unwrap().compile.logical_core;
+        assert_eq!(size(&["--target", "trn2"]), 2);
+        assert_eq!(size(&["--target", "trn2", "--lnc=1"]), 1);
+        assert_eq!(size(&["--target", "trn3", "-lnc", "2"]), 2);
+        assert_eq!(size(&["--target", "trn1"]), 1);
+        assert_eq!(
+            size(&["--internal-num-neuroncores-per-sengine=1", "--target", "trn2"]),
+            1
+        );
     }
 
     #[test]

@@ -310,3 +310,73 @@ fn version_and_help_are_where_clients_look() {
     let operators = neuronx_cc(folder.path(), &["list-operators", "--framework", "XLA"]);
     assert!(stdout(&operators).lines().any(|l| l == "Dot"));
 }
+
+#[test]
+fn a_logical_core_of_two_has_two_subgraphs() {
+    let folder = scratch();
+    let path = folder.path();
+    let args = [
+        "compile",
+        &model(),
+        "--framework=XLA",
+        "--target=trn2",
+        "--lnc",
+        "2",
+        "-o",
+        "two.neff",
+    ];
+    let output = neuronx_cc(path, &args);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let inspected = json(&ferrite(path, &["inspect", "two.neff", "--json"]));
+    let header = &inspected["header"];
+    assert_eq!(
+        (header["cores"].as_u64(), header["lnc_size"].as_u64()),
+        (Some(2), Some(2))
+    );
+    for file in ["sg00/def.json", "sg01/def.json", "sg01/PE0.bin"] {
+        assert!(inspected["files"][file].is_number(), "{file}");
+    }
+    let inputs = corpus("ops/dot_plain").join("inputs.npz").display().to_string();
+    let ran = ferrite(path, &["run", "two.neff", "--inputs", &inputs, "--outputs", "out.npz"]);
+    assert_eq!(code(&ran), 0, "{}", stderr(&ran));
+    for (program, expected) in [("inf2", 2), ("trn3", 0)] {
+        let output = ferrite(path, &["compile", &model(), "--target", program, "--lnc", "2"]);
+        assert_eq!(code(&output), expected, "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_machine_model_of_ones_own_compiles_and_runs() {
+    let folder = scratch();
+    let path = folder.path();
+    let printed = ferrite(path, &["targets", "--print", "inf2"]);
+    std::fs::write(path.join("my.toml"), &printed.stdout).expect("writes");
+    let output = ferrite(path, &["compile", &model(), "--target-file", "my.toml", "-o", "m.neff"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(
+        code(&ferrite(path, &["profile", "m.neff", "--target-file", "my.toml"])),
+        0
+    );
+    std::fs::write(path.join("my.toml"), "nonsense = 1").expect("writes");
+    assert_ne!(
+        code(&ferrite(path, &["compile", &model(), "--target-file", "my.toml"])),
+        0
+    );
+}
+
+#[test]
+fn broken_rules_of_the_operation_set_have_the_documented_code() {
+    let folder = scratch();
+    let line = "%0 = stablehlo.transpose %x, dims = [1] : (tensor<4xf32>) -> tensor<4xf32>";
+    let model = write_model(folder.path(), line);
+    let output = neuronx_cc(
+        folder.path(),
+        &["compile", &model, "--framework=XLA", "--target=inf2", "--verbose=35"],
+    );
+    assert_eq!(code(&output), 70);
+    assert!(
+        stderr(&output).starts_with("[ERROR] [NCC_EVRF064] "),
+        "{}",
+        stderr(&output)
+    );
+}

@@ -293,9 +293,9 @@ fn tensorflow_and_vllm() {
               --fast-math=none --fp32-cast=matmult-fp16 --neuroncore-pipeline-cores=1";
     assert_dots_and_status(&replay(path, tf));
     let neff = std::fs::read(path.join("hlo_module.neff")).expect("a NEFF");
-    // What its reader takes from the header: cores, and cores per node.
+    // What its reader takes from the header: cores, and cores per node. Without a target: a logical core of trn2.
     let word = |at: usize| u32::from_le_bytes(neff[at..at + 4].try_into().expect("four bytes"));
-    assert_eq!((word(168), neff[480..544].iter().max()), (1, Some(&1)));
+    assert_eq!((word(168), neff[480..544].iter().max()), (2, Some(&2)));
 
     proto(path, "graph.hlo");
     let vllm = "compile graph.hlo --framework XLA --target trn1 --output graph_k.neff --logfile log.txt -O1";
