@@ -80,7 +80,7 @@ pub enum CacheCommand {
     List,
     /// Finds an entry by its key or by a model file, or a registered model by its name.
     Lookup {
-        /// MODULE_<model>+<flags>, a model file, or the name of a registered model.
+        /// MODULE_... (the name of an entry), a model file, or the name of a registered model.
         what: String,
         /// Options of neuronx-cc that the model was compiled with.
         #[arg(last = true)]
@@ -88,7 +88,7 @@ pub enum CacheCommand {
     },
     /// Fetches what the folder lacks from a store, and sends what the store lacks.
     Synchronize {
-        /// s3://bucket/prefix, https://host/path, hf://owner/name[@revision] or file:///folder.
+        /// s3://bucket/prefix, https://host/path, hf://owner/name or file:///folder.
         url: Option<String>,
         /// Only send.
         #[arg(long)]
