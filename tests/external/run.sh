@@ -15,7 +15,7 @@ if ! command -v python3 >/dev/null; then
   echo "skipped: python3 is not installed"
 else
   if ! python3 -c 'import jax' 2>/dev/null; then
-    python3 -m venv "$tmp/venv" && "$tmp/venv/bin/pip" install -q "jax[cpu]" numpy 2>"$tmp/pip.log" && PATH="$tmp/venv/bin:$PATH"
+    python3 -m venv "$tmp/venv" && "$tmp/venv/bin/pip" install -q "jax[cpu]" numpy absl-py 2>"$tmp/pip.log" && PATH="$tmp/venv/bin:$PATH"
   fi
   if python3 -c 'import jax' 2>/dev/null; then
     python3 tests/external/jax_check.py target/release/ferrite || failed=1
@@ -62,6 +62,18 @@ if [ -x "$tmp/package/bin/pip" ] && "$tmp/package/bin/pip" install -q ray 2>"$tm
     echo "ok: $(wc -l <"$tmp/first") models" || { cat "$tmp/first" "$tmp/second"; tail -3 "$tmp/ray.log"; failed=1; }
 else
   echo "skipped: Ray cannot be installed ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
+fi
+
+echo "== JAX's primitive tests: interpreted, compared with XLA:CPU, printed for jaxlib's parser"
+if command -v python3 >/dev/null && python3 -c 'import jax, absl' 2>/dev/null; then
+  mkdir "$tmp/printed"
+  python3 tests/external/jax_programs.py write "$tmp/programs" "${PROGRAMS:-600}" || failed=1
+  cargo run --quiet --release --locked -p ferrite-tests --example conformance -- \
+    --print "$tmp/printed" "$tmp/programs" \
+    tests/conformance/forms.mlir tests/conformance/interpreter.mlir tests/conformance/values.mlir || failed=1
+  python3 tests/external/jax_programs.py parse "$tmp/printed" || failed=1
+else
+  echo "skipped: JAX and absl-py are not installed"
 fi
 
 echo "== mlir-opt: reads our dumps"

@@ -9,6 +9,8 @@ mod literal;
 mod names;
 
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 
 use super::attrs::{Attr as HloAttr, Attrs};
