@@ -243,6 +243,7 @@ pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
         },
         "chlo" => match short {
             "constant" | "constant_like" | "scan" => None,
+            _ if short.starts_with("broadcast_") => Some(FUNCTIONAL),
             "top_k" => Some(&[
                 Text("("),
                 Operand,
