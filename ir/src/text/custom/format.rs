@@ -242,7 +242,7 @@ pub(in crate::text) fn format(name: &str) -> Option<&'static [Piece]> {
             _ => None,
         },
         "chlo" => match short {
-            "constant" | "constant_like" | "scan" => None,
+            "constant" | "constant_like" | "ragged_dot" | "scan" => None,
             _ if short.starts_with("broadcast_") => Some(FUNCTIONAL),
             "top_k" => Some(&[
                 Text("("),
