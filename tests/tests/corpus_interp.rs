@@ -27,13 +27,12 @@ const FORMS: [&str; 7] = [
 ];
 
 /// Files that cannot pass: start of the case, part of the form, and why.
-const EXCEPTIONS: [(&str, &str, &str); 3] = [
+const EXCEPTIONS: [(&str, &str, &str); 2] = [
     (
         "ops/ew_special_values",
         "model",
         "the expected results flush denormals to zero, as XLA:CPU does; the interpreter keeps them, as IEEE 754 does",
     ),
-    ("", "mlirbc", "the front end does not read portable artifacts yet"),
     (
         "collectives/",
         "hlo",

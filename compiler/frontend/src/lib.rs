@@ -3,6 +3,7 @@
 //! [`Frontend::read`] takes the bytes of a file, recognises what they are from their content and returns a verified
 //! module with the place of every operation. [`render`] shows a diagnostic with the offending line.
 
+mod bytecode;
 mod kind;
 mod render;
 mod xla;
@@ -25,6 +26,7 @@ impl Frontend {
         match Kind::of(bytes) {
             Kind::StableHlo => hlo::parse::parse(text(bytes, name)?),
             Kind::HloText => xla::read_text(text(bytes, name)?),
+            Kind::MlirBytecode => bytecode::read(bytes),
             Kind::HloModuleProto => xla::read_proto(bytes, false),
             Kind::HloProto => xla::read_proto(bytes, true),
             kind => Err(vec![refusal(kind, name)]),
@@ -64,7 +66,6 @@ fn refusal(kind: Kind, name: &str) -> Diagnostic {
         Kind::Unknown | Kind::Empty => Diagnostic::error(Code::Parse, format!("`{name}` is {kind}")).help(
             "a model is StableHLO text, XLA HLO text, a serialized HloModuleProto or a StableHLO portable artifact",
         ),
-        Kind::MlirBytecode => error.help("write StableHLO text: `jax.jit(f).lower(...).as_text()`"),
         _ => error.help("write StableHLO text: `jax.jit(f).lower(...).as_text(\"stablehlo\")`"),
     }
 }

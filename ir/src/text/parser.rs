@@ -547,7 +547,7 @@ fn attr_size(attr: &Attr) -> (usize, u32) {
             let (size, depth) = type_size(&dense.ty);
             match &dense.data {
                 DenseData::Elements { values, .. } => (size + values.len(), depth),
-                DenseData::Hex(_) => (size, depth),
+                DenseData::Hex(_) | DenseData::Raw(_) => (size, depth),
             }
         }
         _ => (0, 0),

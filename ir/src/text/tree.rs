@@ -237,6 +237,9 @@ pub enum DenseData<'a> {
     },
     /// `"0x0123..."`: the hexadecimal digits after `0x`, an even number, first byte first.
     Hex(Text<'a>),
+    /// Bytes, little endian, each element in whole bytes; those of one element stand for all. Binary files have this form; it
+    /// prints as hexadecimal digits.
+    Raw(Cow<'a, [u8]>),
 }
 
 /// A group of results: `%name:count`.

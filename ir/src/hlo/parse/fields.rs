@@ -325,6 +325,23 @@ fn rows_of(attr: &Attr) -> Option<(Vec<i64>, Dims)> {
                 values
             }
         }
+        DenseData::Raw(bytes) => {
+            let width = match name {
+                "index" | "i64" => 8,
+                "i32" => 4,
+                "i1" => 1,
+                _ => return None,
+            };
+            let read = |chunk: &[u8]| match chunk {
+                [a, b, c, d] => i64::from(i32::from_le_bytes([*a, *b, *c, *d])),
+                _ => chunk.iter().rev().fold(0, |value, &byte| value << 8 | i64::from(byte)),
+            };
+            let values: Vec<i64> = bytes.chunks_exact(width).map(read).collect();
+            match values[..] {
+                [value] => vec![value; count],
+                _ => values,
+            }
+        }
         DenseData::Elements { .. } => return None,
     };
     (values.len() == count).then(|| (values, sizes.iter().copied().collect()))

@@ -77,6 +77,7 @@ fn from_dense(dense: &Dense) -> Read<Literal> {
             let bytes = hex_bytes(digits).ok_or("expected pairs of hexadecimal digits")?;
             from_blob(ty, &bytes, true)
         }
+        DenseData::Raw(bytes) => from_blob(ty, bytes, false),
         DenseData::Elements { shape, values, complex } => {
             let dtype = ty.dtype;
             let written: Vec<i64> = shape.iter().map(|&n| n as i64).collect();

@@ -171,6 +171,13 @@ fn put_dense(out: &mut String, dense: &Dense) {
     out.push_str("dense<");
     match &dense.data {
         DenseData::Hex(digits) => put(out, format_args!("\"0x{digits}\"")),
+        DenseData::Raw(bytes) => {
+            out.push_str("\"0x");
+            for byte in bytes.iter() {
+                put(out, format_args!("{byte:02X}"));
+            }
+            out.push('"');
+        }
         DenseData::Elements { shape, values, complex } => {
             let element = match dense.ty.element() {
                 Some(Type::Complex(part)) => part.scalar_name(),
