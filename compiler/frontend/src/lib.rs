@@ -44,6 +44,14 @@ pub fn parameter_names(bytes: &[u8]) -> Vec<String> {
     }
 }
 
+/// Writes a program as serialized `HloModuleProto`, which XLA and its plugins read.
+///
+/// # Errors
+/// What HLO has no form for: unbounded dynamic shapes, quantized types, asynchronous operations, Shardy's regions.
+pub fn write_hlo_proto(module: &Module) -> Result<Vec<u8>, Vec<Diagnostic>> {
+    xla::write(module)
+}
+
 fn text<'b>(bytes: &'b [u8], name: &str) -> Result<&'b str, Vec<Diagnostic>> {
     std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(bytes, error.valid_up_to(), name)])
 }

@@ -211,7 +211,9 @@ pub(super) fn kind(
             channel_type: i64::from(p.channel_id > 0),
         }),
         "collective-broadcast" => OpKind::CollectiveBroadcast(collective(p)?),
-        "custom-call" => OpKind::CustomCall(Box::new(custom_call(p, called))),
+        "custom-call" => {
+            chlo(&p.custom_call_target).unwrap_or_else(|| OpKind::CustomCall(Box::new(custom_call(p, called))))
+        }
         // Two branches of a predicate come with the true one first.
         "conditional" => {
             let predicate = operands
@@ -304,64 +306,88 @@ fn with_regions(p: &HloInstructionProto, rank: usize) -> Result<Option<(OpKind, 
     }))
 }
 
+/// Opcodes of unary operations. Of several names the first is XLA's own.
+const UNARY: [(&str, UnaryOp); 35] = [
+    ("abs", UnaryOp::Abs),
+    ("cbrt", UnaryOp::Cbrt),
+    ("ceil", UnaryOp::Ceil),
+    ("count-leading-zeros", UnaryOp::CountLeadingZeros),
+    ("clz", UnaryOp::CountLeadingZeros),
+    ("cosine", UnaryOp::Cosine),
+    ("exponential", UnaryOp::Exponential),
+    ("exponential-minus-one", UnaryOp::ExponentialMinusOne),
+    ("floor", UnaryOp::Floor),
+    ("imag", UnaryOp::Imag),
+    ("is-finite", UnaryOp::IsFinite),
+    ("log", UnaryOp::Log),
+    ("log-plus-one", UnaryOp::LogPlusOne),
+    ("logistic", UnaryOp::Logistic),
+    ("negate", UnaryOp::Negate),
+    ("not", UnaryOp::Not),
+    ("popcnt", UnaryOp::PopulationCount),
+    ("population-count", UnaryOp::PopulationCount),
+    ("real", UnaryOp::Real),
+    ("round-nearest-afz", UnaryOp::RoundNearestAfz),
+    ("round-nearest-even", UnaryOp::RoundNearestEven),
+    ("rsqrt", UnaryOp::Rsqrt),
+    ("sign", UnaryOp::Sign),
+    ("sine", UnaryOp::Sine),
+    ("sqrt", UnaryOp::Sqrt),
+    ("tan", UnaryOp::Tan),
+    ("tanh", UnaryOp::Tanh),
+    ("erf", UnaryOp::Erf),
+    ("acos", UnaryOp::Acos),
+    ("acosh", UnaryOp::Acosh),
+    ("asin", UnaryOp::Asin),
+    ("asinh", UnaryOp::Asinh),
+    ("atanh", UnaryOp::Atanh),
+    ("cosh", UnaryOp::Cosh),
+    ("sinh", UnaryOp::Sinh),
+];
+
+/// The opcode of an operation, if XLA has one.
+pub(super) fn unary_opcode(op: UnaryOp) -> Option<&'static str> {
+    UNARY.iter().find(|(_, of)| *of == op).map(|(opcode, _)| *opcode)
+}
+
 fn unary(opcode: &str) -> Option<UnaryOp> {
-    Some(match opcode {
-        "abs" => UnaryOp::Abs,
-        "cbrt" => UnaryOp::Cbrt,
-        "ceil" => UnaryOp::Ceil,
-        "count-leading-zeros" | "clz" => UnaryOp::CountLeadingZeros,
-        "cosine" => UnaryOp::Cosine,
-        "exponential" => UnaryOp::Exponential,
-        "exponential-minus-one" => UnaryOp::ExponentialMinusOne,
-        "floor" => UnaryOp::Floor,
-        "imag" => UnaryOp::Imag,
-        "is-finite" => UnaryOp::IsFinite,
-        "log" => UnaryOp::Log,
-        "log-plus-one" => UnaryOp::LogPlusOne,
-        "logistic" => UnaryOp::Logistic,
-        "negate" => UnaryOp::Negate,
-        "not" => UnaryOp::Not,
-        "popcnt" | "population-count" => UnaryOp::PopulationCount,
-        "real" => UnaryOp::Real,
-        "round-nearest-afz" => UnaryOp::RoundNearestAfz,
-        "round-nearest-even" => UnaryOp::RoundNearestEven,
-        "rsqrt" => UnaryOp::Rsqrt,
-        "sign" => UnaryOp::Sign,
-        "sine" => UnaryOp::Sine,
-        "sqrt" => UnaryOp::Sqrt,
-        "tan" => UnaryOp::Tan,
-        "tanh" => UnaryOp::Tanh,
-        "erf" => UnaryOp::Erf,
-        "acos" => UnaryOp::Acos,
-        "acosh" => UnaryOp::Acosh,
-        "asin" => UnaryOp::Asin,
-        "asinh" => UnaryOp::Asinh,
-        "atanh" => UnaryOp::Atanh,
-        "cosh" => UnaryOp::Cosh,
-        "sinh" => UnaryOp::Sinh,
-        _ => return None,
-    })
+    UNARY.iter().find(|(name, _)| *name == opcode).map(|(_, op)| *op)
+}
+
+/// Opcodes of binary operations. Of several names the first is XLA's own.
+const BINARY: [(&str, BinaryOp); 15] = [
+    ("add", BinaryOp::Add),
+    ("and", BinaryOp::And),
+    ("atan2", BinaryOp::Atan2),
+    ("divide", BinaryOp::Divide),
+    ("maximum", BinaryOp::Maximum),
+    ("minimum", BinaryOp::Minimum),
+    ("multiply", BinaryOp::Multiply),
+    ("or", BinaryOp::Or),
+    ("power", BinaryOp::Power),
+    ("remainder", BinaryOp::Remainder),
+    ("shift-left", BinaryOp::ShiftLeft),
+    ("shift-right-arithmetic", BinaryOp::ShiftRightArithmetic),
+    ("shift-right-logical", BinaryOp::ShiftRightLogical),
+    ("subtract", BinaryOp::Subtract),
+    ("xor", BinaryOp::Xor),
+];
+
+/// The opcode of an operation, if XLA has one.
+pub(super) fn binary_opcode(op: BinaryOp) -> Option<&'static str> {
+    BINARY.iter().find(|(_, of)| *of == op).map(|(opcode, _)| *opcode)
 }
 
 fn binary(opcode: &str) -> Option<BinaryOp> {
-    Some(match opcode {
-        "add" => BinaryOp::Add,
-        "and" => BinaryOp::And,
-        "atan2" => BinaryOp::Atan2,
-        "divide" => BinaryOp::Divide,
-        "maximum" => BinaryOp::Maximum,
-        "minimum" => BinaryOp::Minimum,
-        "multiply" => BinaryOp::Multiply,
-        "or" => BinaryOp::Or,
-        "power" => BinaryOp::Power,
-        "remainder" => BinaryOp::Remainder,
-        "shift-left" => BinaryOp::ShiftLeft,
-        "shift-right-arithmetic" => BinaryOp::ShiftRightArithmetic,
-        "shift-right-logical" => BinaryOp::ShiftRightLogical,
-        "subtract" => BinaryOp::Subtract,
-        "xor" => BinaryOp::Xor,
-        _ => return None,
-    })
+    BINARY.iter().find(|(name, _)| *name == opcode).map(|(_, op)| *op)
+}
+
+/// The operation of CHLO that a custom call names: the writer's form of those that have no opcode.
+fn chlo(target: &str) -> Option<OpKind> {
+    let target = target.strip_prefix("chlo.").map(|_| target)?;
+    UnaryOp::from_mnemonic(target)
+        .map(OpKind::Unary)
+        .or_else(|| BinaryOp::from_mnemonic(target).map(OpKind::Binary))
 }
 
 fn compare(p: &HloInstructionProto) -> Result<Compare, String> {
@@ -400,7 +426,7 @@ fn precision(p: &HloInstructionProto) -> Vec<Precision> {
 
 /// The algorithm with this number. Names have the types of operands and accumulation and the number of operations;
 /// how many components an operand is split into is our assumption: 2 for three products, 3 for six and nine.
-fn algorithm(number: i32) -> Option<DotAlgorithm> {
+pub(super) fn algorithm(number: i32) -> Option<DotAlgorithm> {
     let name = DOT_ALGORITHMS.get(usize::try_from(number).ok()?)?;
     let mut words = name.strip_prefix("dot_")?.split('_');
     let word = |word: Option<&str>| match word {
@@ -543,11 +569,21 @@ fn iota_groups(iota: &IotaReplicaGroupList) -> Result<Vec<Dims>, String> {
     Ok(ids.chunks(width).map(dims).collect())
 }
 
+/// A string; for the typed interface a dictionary as MLIR writes it.
+fn backend_config(p: &HloInstructionProto) -> Attr {
+    const TYPED: i32 = 4;
+    let text = String::from_utf8_lossy(&p.backend_config).into_owned();
+    match parse::attribute(&text) {
+        Some(dictionary @ Attr::Dict(_)) if p.custom_call_api_version == TYPED => dictionary,
+        _ => Attr::String(text),
+    }
+}
+
 fn custom_call(p: &HloInstructionProto, called: Vec<String>) -> CustomCall {
     CustomCall {
         target: p.custom_call_target.clone(),
         has_side_effect: p.custom_call_has_side_effect,
-        backend_config: Attr::String(String::from_utf8_lossy(&p.backend_config).into_owned()),
+        backend_config: backend_config(p),
         api_version: i64::from(p.custom_call_api_version.max(1)),
         called_computations: called,
         operand_layouts: None,

@@ -23,6 +23,8 @@ pub(crate) struct HloModuleProto {
     pub entry_computation_name: String,
     #[prost(message, repeated, tag = "3")]
     pub computations: Vec<HloComputationProto>,
+    #[prost(message, optional, tag = "4")]
+    pub host_program_shape: Option<ProgramShapeProto>,
     #[prost(int64, tag = "6")]
     pub entry_computation_id: i64,
     #[prost(message, optional, tag = "8")]
@@ -43,6 +45,24 @@ pub(crate) struct DeviceAssignment {
     pub replica_count: i32,
     #[prost(int32, tag = "2")]
     pub computation_count: i32,
+    #[prost(message, repeated, tag = "3")]
+    pub computation_devices: Vec<ComputationDevice>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ComputationDevice {
+    #[prost(int64, repeated, tag = "1")]
+    pub replica_device_ids: Vec<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ProgramShapeProto {
+    #[prost(message, repeated, tag = "1")]
+    pub parameters: Vec<ShapeProto>,
+    #[prost(message, optional, tag = "2")]
+    pub result: Option<ShapeProto>,
+    #[prost(string, repeated, tag = "3")]
+    pub parameter_names: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -122,6 +142,8 @@ pub(crate) struct HloComputationProto {
     pub name: String,
     #[prost(message, repeated, tag = "2")]
     pub instructions: Vec<HloInstructionProto>,
+    #[prost(message, optional, tag = "4")]
+    pub program_shape: Option<ProgramShapeProto>,
     #[prost(int64, tag = "5")]
     pub id: i64,
     #[prost(int64, tag = "6")]

@@ -11,9 +11,12 @@ mod lower;
 mod message;
 mod shape;
 mod text;
+mod write;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use write::write;
 
 use std::collections::HashMap;
 

@@ -3,7 +3,7 @@
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{DYNAMIC, Dims, TensorType, Type, TypeExtra};
 
-use super::message::{OPAQUE, ShapeProto, TOKEN, TUPLE};
+use super::message::{LayoutProto, OPAQUE, ShapeProto, TOKEN, TUPLE};
 
 /// Element types: number in the protocol buffer, name in HLO text, dtype.
 const ELEMENT_TYPES: [(i32, &str, DType); 30] = [
@@ -56,6 +56,63 @@ pub(crate) fn dtype(number: i32) -> Option<DType> {
         .iter()
         .find(|(n, ..)| *n == number)
         .map(|(.., dtype)| *dtype)
+}
+
+/// The shape of a type, with the layout XLA takes for granted.
+///
+/// # Errors
+/// A type that HLO has no form for.
+pub(crate) fn shape_of(ty: &Type) -> Result<ShapeProto, String> {
+    match ty {
+        Type::Tensor(tensor) => {
+            let no_form = || format!("HLO has no form for `{tensor}`");
+            let element = ELEMENT_TYPES
+                .iter()
+                .find(|(number, _, dtype)| *dtype == tensor.dtype && !matches!(*number, TOKEN | OPAQUE))
+                .ok_or_else(no_form)?;
+            let extra = tensor.extra.as_deref();
+            if extra.is_some_and(|extra| extra.quantization.is_some()) {
+                return Err(no_form());
+            }
+            let bounds = extra.and_then(|extra| extra.bounds.as_ref());
+            let mut shape = ShapeProto {
+                element_type: element.0,
+                layout: Some(LayoutProto {
+                    minor_to_major: (0..tensor.rank() as i64).rev().collect(),
+                }),
+                ..ShapeProto::default()
+            };
+            for (n, &size) in tensor.shape.iter().enumerate() {
+                let dynamic = size == DYNAMIC;
+                let size = if dynamic {
+                    *bounds
+                        .and_then(|bounds| bounds.get(n))
+                        .filter(|&&bound| bound != DYNAMIC)
+                        .ok_or_else(no_form)?
+                } else {
+                    size
+                };
+                shape.dimensions.push(size);
+                shape.is_dynamic_dimension.push(dynamic);
+            }
+            Ok(shape)
+        }
+        Type::Token => Ok(ShapeProto {
+            element_type: TOKEN,
+            ..ShapeProto::default()
+        }),
+        Type::Tuple(items) => Ok(tuple_of(items.iter().map(shape_of).collect::<Result<_, _>>()?)),
+        Type::Future(_) => Err(format!("HLO has no form for `{ty}`")),
+    }
+}
+
+/// The shape of a tuple.
+pub(crate) fn tuple_of(items: Vec<ShapeProto>) -> ShapeProto {
+    ShapeProto {
+        element_type: TUPLE,
+        tuple_shapes: items,
+        ..ShapeProto::default()
+    }
 }
 
 /// The type of a shape that is no tuple.

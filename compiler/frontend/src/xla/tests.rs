@@ -248,3 +248,120 @@ mod random {
         bytes
     }
 }
+
+/// Programs of the repository's corpus.
+fn programs() -> Vec<(String, ferrite_ir::hlo::Module)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
+    let folders = |path: &std::path::Path| -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut all: Vec<_> = entries.map(|entry| entry.path()).filter(|p| p.is_dir()).collect();
+        all.sort();
+        all
+    };
+    let mut all = Vec::new();
+    for case in folders(&root).iter().flat_map(|set| folders(set)) {
+        if let Ok(text) = std::fs::read_to_string(case.join("model.stablehlo.mlir")) {
+            let name = case.file_name().unwrap_or_default().to_string_lossy().to_string();
+            let module = ferrite_ir::hlo::parse::parse(&text).unwrap_or_else(|e| panic!("{name}: {}", e[0]));
+            all.push((name, module));
+        }
+    }
+    all
+}
+
+#[test]
+fn what_is_written_is_read_back_and_stays_the_same() {
+    use ferrite_ir::diag::Code;
+    use ferrite_ir::hlo::print::print;
+    let all = programs();
+    assert!(!all.is_empty());
+    let (mut wrong, mut refused) = (Vec::new(), Vec::new());
+    for (name, module) in &all {
+        let bytes = match super::write(module) {
+            Ok(bytes) => bytes,
+            Err(errors) if errors[0].code == Code::Unsupported => {
+                refused.push(format!("{name}: {}", errors[0].message));
+                continue;
+            }
+            Err(errors) => {
+                wrong.push(format!("{name}: write: {}", errors[0].message));
+                continue;
+            }
+        };
+        let once = match super::read_proto(&bytes, false) {
+            Ok(once) => once,
+            Err(errors) => {
+                wrong.push(format!("{name}: read: {}", errors[0].message));
+                continue;
+            }
+        };
+        assert_eq!(once.output_types(), module.output_types(), "{name}");
+        // What the first trip changes (tuples of loops, expanded broadcasts) the second leaves alone.
+        let again = super::write(&once).and_then(|bytes| super::read_proto(&bytes, false));
+        match again {
+            Ok(again) if print(&again) == print(&once) => {}
+            Ok(_) => wrong.push(format!("{name}: changes on the second trip")),
+            Err(errors) => wrong.push(format!("{name}: second trip: {}", errors[0].message)),
+        }
+    }
+    println!("{} of {} refused: {refused:#?}", refused.len(), all.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(refused.len() * 4 < all.len(), "{refused:#?}");
+}
+
+#[test]
+fn shardings_are_written_as_messages() {
+    for text in [
+        "{replicated}",
+        "{maximal device=3}",
+        "{devices=[2,1]0,1}",
+        "{devices=[2,2]<=[4]}",
+        "{devices=[2,2]<=[2,2]T(1,0) last_tile_dim_replicate}",
+        "{devices=[2,1,2]<=[4] last_tile_dims={manual}}",
+    ] {
+        let source = format!(
+            "func.func @main(%a: tensor<4x4xf32> {{mhlo.sharding = \"{text}\"}}) -> tensor<4x4xf32> {{ return %a : tensor<4x4xf32> }}"
+        );
+        let module = ferrite_ir::hlo::parse::parse(&source).unwrap_or_else(|e| panic!("{}", e[0]));
+        let bytes = super::write(&module).unwrap_or_else(|e| panic!("{}", e[0]));
+        let back = super::read_proto(&bytes, false).unwrap_or_else(|e| panic!("{}", e[0]));
+        assert_eq!(
+            back.funcs[0].params[0].attrs.get("mhlo.sharding"),
+            Some(&ferrite_ir::hlo::Attr::String(text.into()))
+        );
+    }
+}
+
+#[test]
+fn loops_and_branches_take_what_they_use_from_around_with_them() {
+    let source = "func.func @main(%a: tensor<f32>, %n: tensor<i32>, %p: tensor<i1>) -> (tensor<f32>, tensor<f32>) {
+  %zero = stablehlo.constant dense<0> : tensor<i32>
+  %0:2 = stablehlo.while(%i = %zero, %x = %a) : tensor<i32>, tensor<f32>
+  cond {
+    %c = stablehlo.compare LT, %i, %n : (tensor<i32>, tensor<i32>) -> tensor<i1>
+    stablehlo.return %c : tensor<i1>
+  } do {
+    %one = stablehlo.constant dense<1> : tensor<i32>
+    %j = stablehlo.add %i, %one : tensor<i32>
+    %y = stablehlo.add %x, %a : tensor<f32>
+    stablehlo.return %j, %y : tensor<i32>, tensor<f32>
+  }
+  %1 = \"stablehlo.if\"(%p) ({
+    stablehlo.return %a : tensor<f32>
+  }, {
+    %m = stablehlo.negate %0#1 : tensor<f32>
+    stablehlo.return %m : tensor<f32>
+  }) : (tensor<i1>) -> tensor<f32>
+  return %0#1, %1 : tensor<f32>, tensor<f32>
+}";
+    let module = ferrite_ir::hlo::parse::parse(source).unwrap_or_else(|e| panic!("{}", e[0]));
+    let bytes = super::write(&module).unwrap_or_else(|e| panic!("{}", e[0]));
+    let back = super::read_proto(&bytes, false).unwrap_or_else(|e| panic!("{}", e[0]));
+    let text = ferrite_ir::hlo::print::print(&back);
+    // Two values of its own and two from around.
+    assert!(
+        text.contains("stablehlo.while(") && text.matches("iterArg").count() >= 4 || text.contains(" = %arg1"),
+        "{text}"
+    );
+    assert_eq!(back.output_types(), module.output_types());
+}

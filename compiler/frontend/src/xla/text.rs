@@ -168,6 +168,7 @@ impl<'a> Reader<'a> {
         module.device_assignment = Some(DeviceAssignment {
             replica_count: i32::try_from(replicas).unwrap_or(1),
             computation_count: i32::try_from(partitions).unwrap_or(1),
+            computation_devices: Vec::new(),
         });
         let mut computations: HashMap<&'a str, i64> = HashMap::new();
         loop {

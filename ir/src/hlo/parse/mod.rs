@@ -49,6 +49,13 @@ pub fn parse(source: &str) -> Result<Module, Vec<Diagnostic>> {
     Ok(module)
 }
 
+/// Reads the text of one attribute; `None` if it is none.
+pub fn attribute(source: &str) -> Option<super::attrs::Attr> {
+    text::parse_attribute(source)
+        .ok()
+        .map(|attr| attributes::convert(&attr))
+}
+
 /// Reads a tree that [`text::parse`] or a printer made. Locations are those of the tree.
 ///
 /// # Errors

@@ -30,6 +30,11 @@ pub fn print(module: &Module) -> String {
     print_with(module, PrintOptions::default())
 }
 
+/// The text of an attribute.
+pub fn attribute_text(attr: &super::attrs::Attr) -> String {
+    text::print_attribute(&attributes::convert(attr))
+}
+
 /// Prints a module.
 pub fn print_with(module: &Module, options: PrintOptions) -> String {
     text::print(&document(module, options.locations), options)
