@@ -546,6 +546,19 @@ impl Lower<'_> {
         cn: i64,
         dtype: DType,
     ) -> Result<View> {
+        if let [only] = &cols[..] {
+            // What repeats inside the row comes once, and is read again and again.
+            let (stored, dims) = storage_order(&only.dims, self.machine.limits.free_dims_max as usize);
+            let count: i64 = stored.iter().map(|d| d.extent).product();
+            if count < cn {
+                let once = vec![RowBox {
+                    dims: stored,
+                    ..only.clone()
+                }];
+                let view = self.repeated(storage, row, once, count, dtype)?;
+                return Ok(View { dims, ..view });
+            }
+        }
         let key = Self::key(Form::Repeated, storage, row.clone(), cols.clone(), dtype);
         if let Some(view) = self.cache.get(&key) {
             return Ok(view);

@@ -346,7 +346,19 @@ impl Lower<'_> {
         // A tenth of a partition for each of the values alive at once, estimated by their number.
         let alive = (work.cluster.ops.len() as i64).clamp(4, 16);
         let bytes = self.machine.sbuf.usable_bytes_per_partition as i64 / 2 / alive;
-        (bytes / 4).clamp(1, work.columns.max(1))
+        let chunk = (bytes / 4).clamp(1, work.columns.max(1));
+        // Whole inner dimensions, so that what repeats along outer ones is seen to repeat.
+        let mut whole = 1;
+        for &op in &work.cluster.ops {
+            let mut inner = 1;
+            for &extent in self.func.tensor(self.func.result(op)).shape.iter().rev() {
+                inner *= extent.max(1);
+                if inner <= chunk && work.columns % inner == 0 {
+                    whole = whole.max(inner);
+                }
+            }
+        }
+        chunk / whole * whole
     }
 
     /// Whether the cluster has values per row, which need all columns of it at a time.

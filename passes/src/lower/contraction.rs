@@ -178,7 +178,18 @@ impl Lower<'_> {
         } else {
             Schedule::Rows(lines)
         };
-        let passing = usable / 8;
+        // Weights that pass a single tile of rows come in large pieces, one in use and one on its way: nothing else needs
+        // the room.
+        let kept = match c.schedule {
+            Schedule::Columns(n) => n * unit(&c.rhs),
+            Schedule::Rows(m) => m * unit(&c.lhs),
+        };
+        let most = if batched || c.m > rows {
+            usable / 8
+        } else {
+            usable * 3 / 8
+        };
+        let passing = ((usable * 3 / 4 - kept) / 2).clamp(usable / 8, most);
         for (operand, stays) in [
             (&mut c.lhs, matches!(c.schedule, Schedule::Rows(_))),
             (&mut c.rhs, matches!(c.schedule, Schedule::Columns(_))),
