@@ -3,8 +3,9 @@
 mod conformance;
 mod control_flow;
 mod corpus_device;
-
 mod corpus_interp;
+mod device;
+mod device_sweep;
 mod expansions;
 mod filetests;
 mod legalize;

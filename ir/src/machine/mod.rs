@@ -108,6 +108,12 @@ static MODELS: [OnceLock<Result<Arc<MachineModel>, Diagnostic>>; EMBEDDED.len()]
     [const { OnceLock::new() }; EMBEDDED.len()];
 
 impl MachineModel {
+    /// Least and largest magnitude that ScalarE's table of a function takes, if it does not take all.
+    pub fn function_range(&self, function: &str) -> Option<(f32, f32)> {
+        let &[low, high] = self.scalar.log2_ranges.get(function)?;
+        Some(((low as f32).exp2(), (high as f32).exp2()))
+    }
+
     /// Names of the targets that [`MachineModel::target`] knows.
     pub fn targets() -> impl Iterator<Item = &'static str> {
         EMBEDDED.iter().map(|(name, _)| *name)

@@ -1,5 +1,7 @@
 //! The sections of a target file as types. Meanings and units here; values and sources in `ir/targets/*.toml`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// Clock frequencies, MHz.
@@ -308,6 +310,8 @@ pub struct Scalar {
     pub activate2: bool,
     /// Which functions share a table load.
     pub table_sets: TableSets,
+    /// Least and largest magnitude that a function's table takes, as powers of two, by name; missing where all are taken.
+    pub log2_ranges: BTreeMap<String, [i32; 2]>,
 }
 
 /// Activation functions by table set.

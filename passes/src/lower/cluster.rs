@@ -623,7 +623,8 @@ impl Lower<'_> {
         };
         // Sums of narrow floats are kept in fp32 until the last chunk.
         let kept = if dtype.is_float() { DType::F32 } else { dtype };
-        let part_view = self.reduce(binary, kept, &operand, e)?;
+        let nan = self.nan_matters(op);
+        let part_view = self.reduce(binary, kept, &operand, nan, e)?;
         if c.1 == work.columns {
             state.partial.insert(result, part_view);
             return Ok(());
@@ -672,7 +673,8 @@ impl Lower<'_> {
         let mut view = parts;
         if chunks > 1 {
             let kept = view.dtype;
-            view = self.reduce(binary, kept, &view.clone(), Extent { p: r.1, n: chunks })?;
+            let all = Extent { p: r.1, n: chunks };
+            view = self.reduce(binary, kept, &view.clone(), self.nan_matters(op), all)?;
         }
         let one = Extent { p: r.1, n: 1 };
         let init = self.func.op(op).operands[1];
@@ -704,6 +706,7 @@ impl Lower<'_> {
             let kept = val.view.dtype;
             val = self.binary(binary, kept, &Arg::Tile(val), &init, one)?;
         }
+        val = self.narrowed(val, self.func.tensor(result).dtype, one);
         if val.view.dtype != dtype {
             let dst = self.sbuf(one, dtype, "v");
             self.inst(Inst::TensorCopy {
@@ -760,7 +763,8 @@ impl Lower<'_> {
                     // `not` on truth values, which are 0 or 1.
                     return self.binary(BinaryOp::Xor, to, &args[0], &Arg::Integer(1), e);
                 }
-                self.unary(unary, from, &args[0], e)
+                let value = self.unary(unary, from, &args[0], self.hint(op), e)?;
+                Ok(self.narrowed(value, result, e))
             }
             OpKind::Binary(binary) => {
                 let binary = match (operand, binary) {
@@ -769,11 +773,21 @@ impl Lower<'_> {
                     (DType::Bool, BinaryOp::Multiply | BinaryOp::Minimum) => BinaryOp::And,
                     (_, other) => other,
                 };
-                self.binary(binary, to, &args[0], &args[1], e)
+                let hint = self.hint(op);
+                if hint.nearest_quotient && to.is_float() {
+                    let dst = self.sbuf(e, to, "quotient");
+                    self.divide(&dst, &args[0], &args[1], true, e);
+                    return Ok(Val {
+                        view: dst,
+                        row: e.n == 1,
+                    });
+                }
+                let value = self.binary(binary, to, &args[0], &args[1], e)?;
+                Ok(self.narrowed(value, result, e))
             }
             OpKind::Compare(c) => self.compare(c.direction, c.compare_type, from, &args[0], &args[1], e),
             OpKind::Select => Ok(self.select(to, &args[0], &args[1], &args[2], e)),
-            OpKind::Convert => self.convert(from, to, result == DType::Bool, &args[0], e),
+            OpKind::Convert => self.convert(operand, result, &args[0], e),
             OpKind::CustomCall(call) => self.activation_call(&call.target, to, &args[0], e),
             OpKind::BitcastConvert if from.bytes() == to.bytes() => match &args[0] {
                 Arg::Tile(val) => Ok(Val {

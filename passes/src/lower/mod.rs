@@ -12,6 +12,7 @@
 //! * `moves`: everything that only moves data;
 //! * `control`: loops and branches;
 //! * `cumulative`: running reductions;
+//! * `known`: what is known about values without computing them;
 //! * `wide`: conversions from and to 64 bits;
 //! * `outputs`: which results may be computed in a buffer that input and output share;
 //! * `cleanup`: removes stores that nothing reads;
@@ -29,6 +30,7 @@ mod cumulative;
 mod elementwise;
 pub mod fuse;
 mod fuse_instructions;
+mod known;
 mod moves;
 mod outputs;
 pub mod view;
@@ -94,6 +96,8 @@ struct Lower<'a> {
     options: &'a LowerOptions,
     /// Plan of the region that is being lowered.
     plan: Rc<Plan>,
+    /// The operations that read each value, by [`ValueId::index`].
+    users: Vec<Vec<OpId>>,
     program: tile::Program,
     storages: Vec<Storage>,
     /// Where the values that lie in memory are.
@@ -134,6 +138,7 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         machine,
         options,
         plan: plan.clone(),
+        users: known::users(func),
         program: tile::Program {
             locs: module.locs.clone(),
             ..tile::Program::default()

@@ -26,7 +26,8 @@ pub fn apply(func: ActFunc, row: &mut [f32]) {
             x
         }),
         ActFunc::Square => each!(|x: f32| x * x),
-        ActFunc::Relu => each!(|x: f32| x.max(0.0)),
+        // NaN stays NaN, as in every other function (our assumption).
+        ActFunc::Relu => each!(|x: f32| if x > 0.0 || x.is_nan() { x } else { 0.0 }),
         ActFunc::Exp => each!(f32::exp),
         ActFunc::Sigmoid => each!(sigmoid),
         ActFunc::Silu => each!(|x: f32| x * sigmoid(x)),
@@ -112,6 +113,12 @@ mod tests {
     fn sin_runs_away_as_documented() {
         assert!((f(ActFunc::Sin, 9.0) - 27.65).abs() < 0.02);
         assert!((f(ActFunc::Sin, 1.0) - 1f32.sin()).abs() < 1e-7);
+    }
+
+    #[test]
+    fn relu_keeps_nan() {
+        assert!(f(ActFunc::Relu, f32::NAN).is_nan());
+        assert_eq!((f(ActFunc::Relu, -3.0), f(ActFunc::Relu, 3.0)), (0.0, 3.0));
     }
 
     #[test]
