@@ -12,11 +12,13 @@ use ferrite_passes::pass::{PassContext, Run};
 use ferrite_passes::registry;
 
 /// All legalizations, in an order that pipelines use.
-const ALL: [&str; 14] = [
+const ALL: [&str; 16] = [
     "legalize-control-flow",
     "legalize-random",
     "legalize-complex",
     "expand-ops",
+    "legalize-small-types",
+    "legalize-integer-contraction",
     "legalize-linear-algebra",
     "legalize-sort",
     "legalize-select-and-scatter",

@@ -9,4 +9,6 @@ mod device_sweep;
 mod expansions;
 mod filetests;
 mod legalize;
+mod random_ops;
+mod random_programs;
 mod tile_backend;

@@ -48,6 +48,8 @@ const CORE: &[&str] = &[
     "fold-constants",
     "recognize-activations", // before their parts become formulas
     "expand-ops",            // formulas over what the device has; leaves top_k
+    "legalize-small-types",  // after the formulas, which compute in them; conversions do the rest
+    "legalize-integer-contraction",
     // What lowering accepts. Data movement last: the others leave pads and selects.
     "legalize-linear-algebra",
     "legalize-sort",
@@ -76,6 +78,8 @@ const BALANCED: &[&str] = &[
     "merge-equal-ops", // early: what is expanded once need not be twice
     "recognize-activations",
     "expand-ops",
+    "legalize-small-types",
+    "legalize-integer-contraction",
     "legalize-linear-algebra",
     "legalize-sort",
     "legalize-select-and-scatter",

@@ -706,7 +706,6 @@ impl Lower<'_> {
             let kept = val.view.dtype;
             val = self.binary(binary, kept, &Arg::Tile(val), &init, one)?;
         }
-        val = self.narrowed(val, self.func.tensor(result).dtype, one);
         if val.view.dtype != dtype {
             let dst = self.sbuf(one, dtype, "v");
             self.inst(Inst::TensorCopy {
@@ -763,8 +762,7 @@ impl Lower<'_> {
                     // `not` on truth values, which are 0 or 1.
                     return self.binary(BinaryOp::Xor, to, &args[0], &Arg::Integer(1), e);
                 }
-                let value = self.unary(unary, from, &args[0], self.hint(op), e)?;
-                Ok(self.narrowed(value, result, e))
+                self.unary(unary, from, &args[0], self.hint(op), e)
             }
             OpKind::Binary(binary) => {
                 let binary = match (operand, binary) {
@@ -782,8 +780,7 @@ impl Lower<'_> {
                         row: e.n == 1,
                     });
                 }
-                let value = self.binary(binary, to, &args[0], &args[1], e)?;
-                Ok(self.narrowed(value, result, e))
+                self.binary(binary, to, &args[0], &args[1], e)
             }
             OpKind::Compare(c) => self.compare(c.direction, c.compare_type, from, &args[0], &args[1], e),
             OpKind::Select => Ok(self.select(to, &args[0], &args[1], &args[2], e)),
@@ -797,7 +794,13 @@ impl Lower<'_> {
                     },
                     row: val.row,
                 }),
-                _ => Err(Diagnostic::bug("a bitcast of a constant was not folded")),
+                constant => {
+                    let tile = self.column_of(constant, e, from);
+                    Ok(Val {
+                        view: View { dtype: to, ..tile },
+                        row: e.n == 1,
+                    })
+                }
             },
             other => Err(self.error_at(
                 node.loc,

@@ -6,7 +6,7 @@
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, OpId, OpKind, ReduceWindow};
-use ferrite_ir::tile::{AluOp, Inst, Scalar, View};
+use ferrite_ir::tile::{ActFunc, AluOp, Inst, Scalar, ScalarStep, View};
 
 use super::Lower;
 use super::block::part;
@@ -135,7 +135,36 @@ impl Lower<'_> {
             op0,
             op1,
         });
+        if dtype.is_float() && matches!(binary, BinaryOp::Maximum | BinaryOp::Minimum) {
+            return Some(self.nan_from(&dst, x, e));
+        }
         Some(dst)
+    }
+
+    /// Running extrema, but NaN from the first NaN on: the running sum of the signs is then NaN, else finite.
+    fn nan_from(&mut self, y: &View, x: &View, e: Extent) -> View {
+        let signs = self.sbuf(e, DType::F32, "signs");
+        self.activate(&signs, &Self::tile(x.clone(), e), ActFunc::Sign, 1.0, 0.0, e);
+        let sums = self.sbuf(e, DType::F32, "sums");
+        let ones = self.tensor(&Arg::Number(1.0), e, DType::F32);
+        self.inst(Inst::TensorTensorScan {
+            dst: sums.clone(),
+            a: ones,
+            b: signs,
+            initial: Scalar::f32(0.0),
+            op0: AluOp::Multiply,
+            op1: AluOp::Add,
+        });
+        let dst = self.sbuf(e, y.dtype, "scan");
+        self.inst(Inst::ScalarTensorTensor {
+            dst: dst.clone(),
+            src: sums,
+            first: ScalarStep::imm(AluOp::Multiply, 0.0),
+            b: y.clone(),
+            op1: AluOp::Add,
+            reverse1: false,
+        });
+        dst
     }
 
     /// Doubling: after step `s`, element `i` covers `2 s` elements up to itself.

@@ -279,12 +279,17 @@ pub fn takes_part(func: &Func, id: OpId) -> Option<i64> {
     }
 }
 
-/// Whether the operation converts between 64 bits and 32, which memory has and the engines do not.
+/// Whether the operation converts between 64 bits and 32, which memory has and the engines do not, or reads bits as
+/// elements of another width.
 fn crosses_width(func: &Func, id: OpId) -> bool {
     let op = func.op(id);
     let wide = |dtype: DType| matches!(dtype, DType::I64 | DType::U64 | DType::F64);
-    matches!(op.kind, OpKind::Convert)
-        && (wide(func.tensor(op.operands[0]).dtype) || wide(func.tensor(func.result(id)).dtype))
+    let dtypes = || (func.tensor(op.operands[0]).dtype, func.tensor(func.result(id)).dtype);
+    match op.kind {
+        OpKind::Convert => wide(dtypes().0) || wide(dtypes().1),
+        OpKind::BitcastConvert => dtypes().0.bytes() != dtypes().1.bytes() || dtypes().0.bytes() > 4,
+        _ => false,
+    }
 }
 
 /// The reducer of a one-operand reduction whose body is a single known operation.

@@ -80,7 +80,9 @@ impl Lower<'_> {
 
     /// Whether some reader of a value depends on it by leaps: rounds it to an integer or compares it.
     fn is_rounded(&self, value: ValueId, depth: u32) -> bool {
-        let Some(depth) = depth.checked_sub(1) else { return false };
+        let Some(depth) = depth.checked_sub(1) else {
+            return false;
+        };
         self.users[value.index()].iter().any(|&user| {
             let node = self.func.op(user);
             match &node.kind {
@@ -113,8 +115,7 @@ impl Lower<'_> {
                 && self.graph.trace(node.operands[0]).0 == source;
             let readers = self.readers(self.func.result(user), DEPTH);
             let exponential = |&r: &OpId| matches!(self.func.op(r).kind, OpKind::Unary(UnaryOp::Exponential));
-            let fine =
-                |r: &OpId| exponential(r) || matches!(self.func.op(*r).kind, OpKind::Binary(BinaryOp::Subtract));
+            let fine = |r: &OpId| exponential(r) || matches!(self.func.op(*r).kind, OpKind::Binary(BinaryOp::Subtract));
             taken && readers.iter().any(exponential) && readers.iter().all(fine)
         };
         let returned = self.is_returned(self.func.result(op), DEPTH);

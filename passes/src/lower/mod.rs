@@ -15,6 +15,7 @@
 //! * `known`: what is known about values without computing them;
 //! * `wide`: conversions from and to 64 bits;
 //! * `outputs`: which results may be computed in a buffer that input and output share;
+//! * `windows`: reductions over windows;
 //! * `cleanup`: removes stores that nothing reads;
 //! * `fuse_instructions`: several steps in one instruction.
 //!
@@ -35,6 +36,7 @@ mod moves;
 mod outputs;
 pub mod view;
 mod wide;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -7,7 +7,7 @@ use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, OpId, OpKind, ValueId};
 use ferrite_ir::tile::{
     BufferKind, DmaOp, DmaPiece, HbmAccess, Indirect, IndirectKind, Inst, Mem, MemDim, OpKind as TileKind, OutOfBounds,
-    Space, View,
+    Space,
 };
 use smallvec::SmallVec;
 
@@ -15,7 +15,7 @@ use super::block::{Blocks, part};
 use super::cumulative::cumulative;
 use super::elementwise::Extent;
 use super::fuse::{Graph, reducer};
-use super::view::{StridedView, ViewDim, ViewDims, merged};
+use super::view::{StridedView, ViewDim, merged};
 use super::{Lower, device_dtype};
 
 /// Scatters on the way from an input to the output that shares its buffer, without anything else in between.
@@ -65,6 +65,7 @@ impl Lower<'_> {
             OpKind::While => self.while_loop(op),
             OpKind::If | OpKind::Case => self.switch(op),
             OpKind::Convert => self.change_width(op),
+            OpKind::BitcastConvert => self.bitcast(op),
             OpKind::OptimizationBarrier => {
                 // Order is program order here: every value passes through.
                 for (&operand, &result) in node.operands.iter().zip(&node.results) {
@@ -434,154 +435,5 @@ impl Lower<'_> {
             }
         }
         Ok(())
-    }
-
-    /// A reduction over windows of an already padded operand, as a reduction over an overlapping view.
-    fn reduce_window(
-        &mut self,
-        op: OpId,
-        binary: BinaryOp,
-        window: &[i64],
-        strides: &[i64],
-        dilations: &[i64],
-    ) -> Result<()> {
-        let node = self.func.op(op).clone();
-        let result = self.new_result(op, 0)?;
-        if result.elements() == 0 {
-            return Ok(());
-        }
-        let source = self.view_of(node.operands[0])?;
-        let dtype = self.storage(source.storage).dtype;
-        let out: ViewDims = (0..window.len())
-            .map(|d| ViewDim {
-                extent: result.dims[d].extent,
-                stride: source.dims[d].stride * strides[d],
-            })
-            .collect();
-        let taps: ViewDims = (0..window.len())
-            .map(|d| ViewDim {
-                extent: window[d],
-                stride: source.dims[d].stride * dilations[d],
-            })
-            .filter(|d| d.extent != 1)
-            .collect();
-        let count: i64 = taps.iter().map(|d| d.extent).product();
-        let total = result.elements();
-        let partitions = self.machine.limits.partitions as i64;
-        // Leading output dimensions on partitions: enough to fill them, and few enough columns to fit.
-        let most = self.machine.sbuf.usable_bytes_per_partition as i64 / 8 / 4;
-        let mut rows = 1;
-        let mut candidates = vec![1];
-        for d in &out {
-            rows *= d.extent;
-            candidates.push(rows);
-        }
-        let rows = candidates
-            .iter()
-            .copied()
-            .find(|&r| r >= partitions && total / r * count <= most)
-            .or_else(|| candidates.iter().copied().rev().find(|&r| total / r * count <= most))
-            .unwrap_or(total);
-        let kept = total / rows;
-        let whole = StridedView {
-            storage: source.storage,
-            offset: source.offset,
-            dims: out.iter().chain(&taps).copied().collect(),
-        };
-        let blocks = self
-            .blocks(&whole, rows)
-            .ok_or_else(|| Diagnostic::bug("rows are a product of leading dimensions"))?;
-        let target = self
-            .blocks(&result, rows)
-            .ok_or_else(|| Diagnostic::bug("rows are a product of leading dimensions"))?;
-        for (r0, p) in self.tiles(rows) {
-            let fetched = self.fetch(&blocks, (r0, p), (0, kept * count), dtype)?;
-            let src = if fetched.row {
-                super::block::repeat(&fetched.view, kept * count)
-            } else {
-                fetched.view
-            };
-            let view = self.reduce_groups(binary, dtype, &src, Extent { p, n: kept }, count)?;
-            let init = self.splat_of(node.operands[1]);
-            let view = match init {
-                Some(x) => {
-                    let val = super::elementwise::Arg::Tile(super::elementwise::Val { view, row: kept == 1 });
-                    self.binary(
-                        binary,
-                        dtype,
-                        &val,
-                        &super::elementwise::Arg::Number(x),
-                        Extent { p, n: kept },
-                    )?
-                    .view
-                }
-                None => return self.refuse(op),
-            };
-            self.store(&target, (r0, p), (0, kept), &view);
-        }
-        Ok(())
-    }
-
-    /// Reduces groups of `count` elements: an access pattern of (groups, members).
-    fn reduce_groups(&mut self, binary: BinaryOp, dtype: DType, src: &View, e: Extent, count: i64) -> Result<View> {
-        use ferrite_ir::tile::AluOp;
-        let alu = match binary {
-            BinaryOp::Add => AluOp::Add,
-            BinaryOp::Multiply => AluOp::Multiply,
-            BinaryOp::Maximum => AluOp::Max,
-            BinaryOp::Minimum => AluOp::Min,
-            BinaryOp::And => AluOp::BitwiseAnd,
-            BinaryOp::Or => AluOp::BitwiseOr,
-            other => {
-                let loc = self.loc;
-                return Err(self.error_at(
-                    loc,
-                    Code::Unsupported,
-                    format!("windows of `{}` have no lowering yet", other.mnemonic()),
-                ));
-            }
-        };
-        let dst = self.sbuf(e, dtype, "window");
-        // Trailing dimensions that together have `count` elements.
-        let mut members = 1;
-        let mut dims = 0u8;
-        for d in src.dims.iter().rev() {
-            if members == count {
-                break;
-            }
-            members *= i64::from(d.count);
-            dims += 1;
-        }
-        let mut src = src.clone();
-        if members != count {
-            // A merged dimension holds groups and members: copy it apart is not needed, only cut it.
-            let at = src.dims.len() - dims as usize;
-            let inner: i64 = src.dims[at + 1..].iter().map(|d| i64::from(d.count)).product();
-            let cut = (count / inner) as u32;
-            let d = src.dims[at];
-            src.dims[at] = ferrite_ir::tile::ApDim {
-                step: d.step * cut as i32,
-                count: d.count / cut,
-            };
-            src.dims.insert(
-                at + 1,
-                ferrite_ir::tile::ApDim {
-                    step: d.step,
-                    count: cut,
-                },
-            );
-        }
-        if count == 1 {
-            self.inst(Inst::TensorCopy { dst: dst.clone(), src });
-        } else {
-            self.inst(Inst::TensorReduce {
-                dst: dst.clone(),
-                src,
-                op: alu,
-                dims,
-                negate: false,
-            });
-        }
-        Ok(dst)
     }
 }

@@ -12,6 +12,7 @@ pub mod convolution;
 pub mod data;
 pub mod fourier;
 pub mod gather;
+pub mod integer_contraction;
 pub mod linear_algebra;
 pub mod random;
 pub mod reduce;
@@ -19,6 +20,7 @@ pub(crate) mod rewrite;
 mod rows;
 pub mod scatter;
 pub mod select_and_scatter;
+pub mod small;
 pub mod sort;
 pub mod sum;
 pub mod window;
@@ -62,6 +64,9 @@ legalizations! {
     /// See [`gather`].
     LegalizeGather, "legalize-gather", gather::rewrite,
         "Rewrites gathers and dynamic slices into gathers of contiguous rows at 32-bit element offsets, or into slices.";
+    /// See [`integer_contraction`].
+    LegalizeIntegerContraction, "legalize-integer-contraction", integer_contraction::rewrite,
+        "Computes integer dots and convolutions exactly, as sums of products of few bits.";
     /// See [`linear_algebra`].
     LegalizeLinearAlgebra, "legalize-linear-algebra", linear_algebra::rewrite,
         "Factorises and solves small matrices a column or row at a time.";
@@ -77,6 +82,9 @@ legalizations! {
     /// See [`select_and_scatter`].
     LegalizeSelectAndScatter, "legalize-select-and-scatter", select_and_scatter::rewrite,
         "Rewrites select_and_scatter, the gradient of pooling, into a selection per window and shifted sums.";
+    /// See [`small`].
+    LegalizeSmallTypes, "legalize-small-types", small::rewrite,
+        "Computes integers of fewer than 8 bits in 32, and 8-bit floats that saturate when stored in f32.";
     /// See [`sort`].
     LegalizeSort, "legalize-sort", sort::rewrite,
         "Sorts by bitonic networks over whole tensors; top_k of a few by repeated maximum.";

@@ -37,7 +37,14 @@ impl Lower<'_> {
 
     /// Exact comparison of 32-bit integers: equality by their bits, order by the differences of their halves, of which
     /// the upper one decides unless it is 0.
-    pub(super) fn compare_ints(&mut self, direction: ComparisonDirection, dtype: DType, a: &Arg, b: &Arg, e: Extent) -> Arg {
+    pub(super) fn compare_ints(
+        &mut self,
+        direction: ComparisonDirection,
+        dtype: DType,
+        a: &Arg,
+        b: &Arg,
+        e: Extent,
+    ) -> Arg {
         let dst = self.sbuf(e, DType::U8, "mask");
         let zero = Arg::Number(0.0);
         if matches!(direction, ComparisonDirection::Eq | ComparisonDirection::Ne) {

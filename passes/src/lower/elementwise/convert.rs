@@ -27,7 +27,11 @@ fn overflow(format: MiniFloat) -> f64 {
     let half = (largest - format.to_f64(max - 1)) / 2.0;
     // A tie goes to the even neighbour: away from the largest number if that is odd.
     let tie = largest + half;
-    if max & 1 == 1 { tie } else { f64::from((tie as f32).next_up()) }
+    if max & 1 == 1 {
+        tie
+    } else {
+        f64::from((tie as f32).next_up())
+    }
 }
 
 impl Lower<'_> {
@@ -93,18 +97,6 @@ impl Lower<'_> {
         let yes = (AluOp::Max, 0.0);
         self.put_where(dst, f64::INFINITY, x, (AluOp::IsGe, edge), yes, e);
         self.put_where(dst, f64::NEG_INFINITY, x, (AluOp::IsLe, -edge), yes, e);
-    }
-
-    /// A value of fewer than 8 bits that arithmetic has left too wide for its dtype.
-    pub(in crate::lower) fn narrowed(&mut self, val: Val, dtype: DType, e: Extent) -> Val {
-        if !is_sub_byte(dtype) {
-            return val;
-        }
-        let of = if val.row { Extent { n: 1, ..e } } else { e };
-        let wide = self.tensor_as(&Arg::Tile(val.clone()), of, DType::I32);
-        let dst = self.sbuf(of, val.view.dtype, "narrow");
-        self.wrap(&dst, dtype, wide, of);
-        Val { view: dst, row: val.row }
     }
 }
 

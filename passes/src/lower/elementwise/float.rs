@@ -53,7 +53,15 @@ impl Lower<'_> {
     }
 
     /// Puts `number` into `dst` where the two steps on `x` give something else than 0.
-    pub(super) fn put_where(&mut self, dst: &View, number: f64, x: &Arg, first: (AluOp, f32), second: (AluOp, f32), e: Extent) {
+    pub(super) fn put_where(
+        &mut self,
+        dst: &View,
+        number: f64,
+        x: &Arg,
+        first: (AluOp, f32),
+        second: (AluOp, f32),
+        e: Extent,
+    ) {
         let pred = self.two_step(DType::U8, x, first, second, e);
         let src = self.tensor(&Arg::Number(number), e, dst.dtype);
         let pred = self.tensor(&pred, e, DType::U8);
@@ -120,7 +128,11 @@ impl Lower<'_> {
             let (Arg::Tile(_), Some(bound)) = (x, Self::number(y)) else {
                 continue;
             };
-            let neutral = if op == AluOp::Max { f64::NEG_INFINITY } else { f64::INFINITY };
+            let neutral = if op == AluOp::Max {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            };
             if bound == neutral {
                 return self.copy_to(dst, x, e);
             }
@@ -197,7 +209,13 @@ impl Lower<'_> {
                 dtype: DType::U32,
                 ..src
             };
-            self.bits(&bits, &Self::tile(src, e), &Arg::Integer(0xffff_f000), AluOp::BitwiseAnd, e);
+            self.bits(
+                &bits,
+                &Self::tile(src, e),
+                &Arg::Integer(0xffff_f000),
+                AluOp::BitwiseAnd,
+                e,
+            );
             let high = Self::tile(high, e);
             let low = self.alu_f32(x, &high, AluOp::Subtract, e);
             (high, low)
@@ -236,7 +254,13 @@ impl Lower<'_> {
             },
             e,
         );
-        let magic = self.two_step(DType::F32, &magnitude, (AluOp::IsLt, WHOLE), (AluOp::Multiply, WHOLE), e);
+        let magic = self.two_step(
+            DType::F32,
+            &magnitude,
+            (AluOp::IsLt, WHOLE),
+            (AluOp::Multiply, WHOLE),
+            e,
+        );
         // Two instructions: the sum must be rounded to fp32 in between, which a tile does for certain.
         let up = self.alu_f32(&magnitude, &magic, AluOp::Add, e);
         let rounded = self.alu_f32(&up, &magic, AluOp::Subtract, e);
@@ -259,7 +283,13 @@ impl Lower<'_> {
         let magnitude = self.sbuf(e, DType::F32, "abs");
         self.activate(&magnitude, x, ActFunc::Abs, 1.0, 0.0, e);
         let magnitude = Self::tile(magnitude, e);
-        let magic = self.two_step(DType::F32, &magnitude, (AluOp::IsLt, WHOLE), (AluOp::Multiply, WHOLE), e);
+        let magic = self.two_step(
+            DType::F32,
+            &magnitude,
+            (AluOp::IsLt, WHOLE),
+            (AluOp::Multiply, WHOLE),
+            e,
+        );
         let up = self.alu_f32(&magnitude, &magic, AluOp::Add, e);
         let rounded = self.alu_f32(&up, &magic, AluOp::Subtract, e);
         let above = self.alu_f32(&rounded, &magnitude, AluOp::IsGt, e);
@@ -371,7 +401,11 @@ impl Lower<'_> {
         self.activate(&root, &clamped, func, 1.0, 0.0, e);
         let mut result = Self::tile(root, e);
         if !narrow {
-            let (small, large) = if reciprocal { (up / 2, down / 2) } else { (-up / 2, -down / 2) };
+            let (small, large) = if reciprocal {
+                (up / 2, down / 2)
+            } else {
+                (-up / 2, -down / 2)
+            };
             // The larger of both factors is chosen by a comparison, the smaller one stands for the rest.
             let (test, most, least) = if reciprocal {
                 (AluOp::IsLt, small, large)
@@ -429,9 +463,21 @@ impl Lower<'_> {
         let mut factors = None;
         if from != DType::F16 {
             let (small, large) = (power_of_two(-EDGE), power_of_two(EDGE));
-            let up = self.two_step(DType::F32, x, (AluOp::IsLt, small), (AluOp::Multiply, power_of_two(SCALE)), e);
+            let up = self.two_step(
+                DType::F32,
+                x,
+                (AluOp::IsLt, small),
+                (AluOp::Multiply, power_of_two(SCALE)),
+                e,
+            );
             scaled = self.step_tensor_f32(&up, (AluOp::Max, 1.0), x, AluOp::Multiply, e);
-            let down = self.two_step(DType::F32, x, (AluOp::IsLe, large), (AluOp::Max, power_of_two(-SCALE)), e);
+            let down = self.two_step(
+                DType::F32,
+                x,
+                (AluOp::IsLe, large),
+                (AluOp::Max, power_of_two(-SCALE)),
+                e,
+            );
             scaled = self.alu_f32(&scaled, &down, AluOp::Multiply, e);
             factors = Some((up, large));
         }

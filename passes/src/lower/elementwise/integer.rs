@@ -81,9 +81,23 @@ impl Lower<'_> {
                         Self::tile(most, e)
                     }
                 };
-                // Narrow integers are sign-extended, so the shift of the word is theirs.
+                // Narrow integers are extended from their highest bit, so the shift of the word is theirs.
                 let word = if is_wide_int(dtype) { dtype } else { DType::I32 };
-                let a = Self::tile(self.tensor_as(a, e, word), e);
+                let mut a = Self::tile(self.tensor_as(a, e, word), e);
+                if !is_wide_int(dtype) && dtype.class() == DTypeClass::Unsigned {
+                    let unused = Arg::Integer(32 - dtype.bits() as i64);
+                    let up = self.sbuf(e, word, "up");
+                    self.bits(&up, &a, &unused, AluOp::ShiftLeft, e);
+                    let extended = self.sbuf(e, word, "extended");
+                    self.int_binary(
+                        BinaryOp::ShiftRightArithmetic,
+                        &extended,
+                        &Self::tile(up, e),
+                        &unused,
+                        e,
+                    )?;
+                    a = Self::tile(extended, e);
+                }
                 let sign = self.sign_mask(&a, e);
                 let flipped = self.sbuf(e, word, "flipped");
                 self.bits(&flipped, &a, &sign, AluOp::BitwiseXor, e);
@@ -94,7 +108,10 @@ impl Lower<'_> {
                 } else {
                     let wide = self.sbuf(e, word, "wide");
                     self.bits(&wide, &Self::tile(shifted, e), &sign, AluOp::BitwiseXor, e);
-                    self.inst(Inst::TensorCopy { dst: dst.clone(), src: wide });
+                    self.inst(Inst::TensorCopy {
+                        dst: dst.clone(),
+                        src: wide,
+                    });
                 }
             }
             other => {

@@ -229,7 +229,7 @@ impl Lower<'_> {
     }
 
     /// `func(scale * src + bias)` on ScalarE.
-    fn activate(&mut self, dst: &View, src: &Arg, func: ActFunc, scale: f32, bias: f32, e: Extent) {
+    pub(super) fn activate(&mut self, dst: &View, src: &Arg, func: ActFunc, scale: f32, bias: f32, e: Extent) {
         let src = self.tensor(src, e, DType::F32);
         let bias = if bias == 0.0 {
             Scalar::f32(0.0)

@@ -1,0 +1,164 @@
+//! Computes element types that the engines cannot wrap or overflow in wider ones.
+//!
+//! Before                              After
+//!   %1 = add %0, %0 : i4                %1 = convert %0 : i32
+//!                                       %2 = add %1, %1 : i32
+//!                                       %3 = convert %2 : i4
+//!
+//! Integers of fewer than 8 bits lie in bytes, so nothing wraps them: they are computed in 32 bits, whose conversion keeps
+//! the low ones. 8-bit floats that engines store with saturation are computed in `f32`, whose conversion gives infinity or
+//! NaN. Comparisons, selections and data movement stay.
+//!
+//! Needs: verified `hlo` after `expand-ops`. Leaves: verified `hlo` without arithmetic on these types.
+
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{BinaryOp, Builder, ComparisonDirection, OpId, OpKind, RegionId, Type, UnaryOp, ValueId};
+use ferrite_ir::literal::{Literal, write_f64, write_i64};
+
+use super::rewrite::{Rewrite, Step, operands};
+
+/// The type a small element type is computed in.
+fn wider(dtype: DType) -> Option<DType> {
+    match dtype {
+        DType::I2 | DType::I4 => Some(DType::I32),
+        DType::U2 | DType::U4 => Some(DType::U32),
+        DType::F8E3M4 | DType::F8E4M3 | DType::F8E4M3FN => Some(DType::F32),
+        _ => None,
+    }
+}
+
+/// The rule of `legalize-small-types`.
+pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
+    let kind = b.func.op(op).kind.clone();
+    let old = b.func.op(op).results.to_vec();
+    let small = |b: &Builder<'_>, v: &ValueId| b.func.ty(*v).tensor().and_then(|t| wider(t.dtype));
+    let inputs = operands(b, op);
+    let computed = match &kind {
+        OpKind::Unary(UnaryOp::IsFinite) => false,
+        OpKind::Unary(_) | OpKind::Binary(_) => true,
+        OpKind::Reduce(_)
+        | OpKind::ReduceWindow(_)
+        | OpKind::SelectAndScatter(_)
+        | OpKind::Sort(_)
+        | OpKind::Map(_)
+        | OpKind::Clamp => true,
+        // One that only replaces moves data.
+        OpKind::Scatter(_) => b.func.op(op).regions.iter().any(|&r| !b.func.region(r).ops.is_empty()),
+        // The PE array takes 8-bit floats; only the result is stored.
+        OpKind::DotGeneral(_) | OpKind::Convolution(_) => return contraction(b, op, &kind, &old),
+        _ => false,
+    };
+    if !computed || !inputs.iter().chain(&old).any(|v| small(b, v).is_some()) {
+        return Ok(None);
+    }
+    if let OpKind::Binary(
+        shift @ (BinaryOp::ShiftLeft | BinaryOp::ShiftRightArithmetic | BinaryOp::ShiftRightLogical),
+    ) = kind
+    {
+        return shifted(b, shift, inputs[0], inputs[1]).map(|v| Some(vec![v]));
+    }
+    let mut wide = Vec::with_capacity(inputs.len());
+    for &v in &inputs {
+        wide.push(match small(b, &v) {
+            Some(dtype) => b.convert(v, dtype)?,
+            None => v,
+        });
+    }
+    let regions = b.func.op(op).regions.to_vec();
+    for &region in &regions {
+        widen_region(b, region);
+    }
+    let types: Vec<Type> = old.iter().map(|&v| widened(b.func.ty(v))).collect();
+    let new = b.op_with_regions(kind, &wide, &regions, Some(&types))?;
+    let mut out = Vec::with_capacity(new.len());
+    for (&v, &old) in new.iter().zip(&old) {
+        let dtype = b.func.tensor(old).dtype;
+        out.push(b.convert(v, dtype)?);
+    }
+    Ok(Some(out))
+}
+
+fn widened(ty: &Type) -> Type {
+    match ty {
+        Type::Tensor(t) => match wider(t.dtype) {
+            Some(dtype) => t.with_dtype(dtype).into(),
+            None => ty.clone(),
+        },
+        other => other.clone(),
+    }
+}
+
+/// Gives everything in a region of scalars its wider type.
+fn widen_region(b: &mut Builder<'_>, region: RegionId) {
+    let mut values = b.func.region(region).args.clone();
+    let mut ops = Vec::new();
+    b.func.walk(region, &mut |func, op| {
+        values.extend(func.op(op).results.iter().copied());
+        ops.push(op);
+    });
+    for v in values {
+        let ty = widened(b.func.ty(v));
+        b.func.set_type(v, ty);
+    }
+    for op in ops {
+        if let OpKind::Constant(literal) = &mut b.func.op_mut(op).kind
+            && let Some(dtype) = wider(literal.ty().dtype)
+        {
+            let ty = literal.ty().with_dtype(dtype);
+            let mut bytes = vec![0u8; ty.element_count() * dtype.bytes()];
+            for (i, out) in bytes.chunks_exact_mut(dtype.bytes()).enumerate() {
+                if dtype.is_float() {
+                    write_f64(dtype, literal.get_f64(i), out);
+                } else {
+                    write_i64(dtype, literal.get_i64(i), out);
+                }
+            }
+            if let Some(wide) = Literal::new(ty, bytes) {
+                *literal = wide;
+            }
+        }
+    }
+}
+
+/// A shift by an amount that is taken without sign; from the width on nothing is left but the sign.
+fn shifted(b: &mut Builder<'_>, op: BinaryOp, x: ValueId, by: ValueId) -> Step {
+    let ty = b.tensor(x)?.clone();
+    let bits = ty.dtype.bits() as i64;
+    let word = |b: &mut Builder<'_>, v: ValueId| -> Step {
+        let v = b.convert(v, DType::I32)?;
+        let mask = b.like_i(v, (1 << bits) - 1)?;
+        Ok(b.binary(BinaryOp::And, v, mask)?)
+    };
+    let amount = word(b, by)?;
+    let value = match op {
+        BinaryOp::ShiftRightArithmetic => {
+            // Extended from the width's own highest bit.
+            let up = b.convert(x, DType::I32)?;
+            let unused = b.like_i(up, 32 - bits)?;
+            let up = b.binary(BinaryOp::ShiftLeft, up, unused)?;
+            b.binary(BinaryOp::ShiftRightArithmetic, up, unused)?
+        }
+        _ => word(b, x)?,
+    };
+    let moved = b.binary(op, value, amount)?;
+    let moved = if op == BinaryOp::ShiftRightArithmetic {
+        moved
+    } else {
+        let width = b.like_i(amount, bits)?;
+        let inside = b.compare(ComparisonDirection::Lt, amount, width)?;
+        let zero = b.like_i(moved, 0)?;
+        b.select(inside, moved, zero)?
+    };
+    Ok(b.convert(moved, ty.dtype)?)
+}
+
+/// A contraction whose result is stored with saturation gets an `f32` result.
+fn contraction(b: &mut Builder<'_>, op: OpId, kind: &OpKind, old: &[ValueId]) -> Rewrite {
+    let ty = b.func.tensor(old[0]).clone();
+    if wider(ty.dtype) != Some(DType::F32) {
+        return Ok(None);
+    }
+    let inputs = operands(b, op);
+    let wide = b.op1_as(kind.clone(), &inputs, ty.with_dtype(DType::F32))?;
+    Ok(Some(vec![b.convert(wide, ty.dtype)?]))
+}
