@@ -302,6 +302,9 @@ fn unary(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Know
         if !x.exact && (leaps.contains(&op) || op == IsFinite) {
             return Ok(Vec::new());
         }
+        if op == PopulationCount && t.dtype.bits() > 32 {
+            return Ok(Vec::new());
+        }
         let value = b.unary(op, x.value)?;
         let mut made = from(value, &[x]);
         made.exact &= !t.dtype.is_complex() || op == Negate;
@@ -717,7 +720,8 @@ fn window(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Kno
     let t = ty(b, x);
     let rank = t.rank();
     let float = t.dtype.is_float();
-    if rank == 0 || t.dtype.is_complex() || t.shape.contains(&0) {
+    // The ends of the 64-bit range, neutral elements, become those of the 32-bit one.
+    if rank == 0 || t.dtype.is_complex() || t.shape.contains(&0) || t.dtype.bits() == 64 {
         return Ok(Vec::new());
     }
     let op = match t.dtype.class() {
@@ -838,7 +842,7 @@ fn other(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known) -
             });
             Ok(vec![from(b.op1(kind, &[x.value])?, &[x])])
         }
-        1 if t.dtype.is_int() && t.dtype != DType::Bool => {
+        1 if t.dtype.is_int() && t.dtype != DType::Bool && t.dtype.bits() <= 32 => {
             Ok(vec![from(b.unary(UnaryOp::CountLeadingZeros, x.value)?, &[x])])
         }
         2 if t.dtype.is_complex() => {

@@ -60,7 +60,14 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let mut wide = Vec::with_capacity(inputs.len());
     for &v in &inputs {
         wide.push(match small(b, &v) {
-            Some(dtype) => b.convert(v, dtype)?,
+            // Constants stay constants: initial values are looked at later.
+            Some(dtype) => match b.func.def_kind(v) {
+                Some(OpKind::Constant(literal)) => {
+                    let wide = widened_literal(literal, dtype);
+                    b.constant(wide)
+                }
+                _ => b.convert(v, dtype)?,
+            },
             None => v,
         });
     }
@@ -104,20 +111,25 @@ fn widen_region(b: &mut Builder<'_>, region: RegionId) {
         if let OpKind::Constant(literal) = &mut b.func.op_mut(op).kind
             && let Some(dtype) = wider(literal.ty().dtype)
         {
-            let ty = literal.ty().with_dtype(dtype);
-            let mut bytes = vec![0u8; ty.element_count() * dtype.bytes()];
-            for (i, out) in bytes.chunks_exact_mut(dtype.bytes()).enumerate() {
-                if dtype.is_float() {
-                    write_f64(dtype, literal.get_f64(i), out);
-                } else {
-                    write_i64(dtype, literal.get_i64(i), out);
-                }
-            }
-            if let Some(wide) = Literal::new(ty, bytes) {
-                *literal = wide;
-            }
+            *literal = widened_literal(literal, dtype);
         }
     }
+}
+
+/// The same numbers in a wider type.
+fn widened_literal(literal: &Literal, dtype: DType) -> Literal {
+    let ty = literal.ty().with_dtype(dtype);
+    let count = if literal.is_splat() { 1 } else { ty.element_count() };
+    let mut bytes = vec![0u8; count * dtype.bytes()];
+    for (i, out) in bytes.chunks_exact_mut(dtype.bytes()).enumerate() {
+        if dtype.is_float() {
+            write_f64(dtype, literal.get_f64(i), out);
+        } else {
+            write_i64(dtype, literal.get_i64(i), out);
+        }
+    }
+    // As many elements as the type has, or one for all.
+    Literal::new(ty.clone(), bytes).unwrap_or_else(|| Literal::splat_i64(ty, 0))
 }
 
 /// A shift by an amount that is taken without sign; from the width on nothing is left but the sign.

@@ -16,7 +16,7 @@
 //!
 //! Needs: verified static `hlo`. Leaves: verified `hlo`; every `reduce_window` as said.
 
-use ferrite_ir::hlo::{BinaryOp, Builder, Dims, Func, OpId, OpKind, Reduce, ReduceWindow, RegionId, ValueId};
+use ferrite_ir::hlo::{BinaryOp, Builder, Dims, Func, OpId, OpKind, Reduce, ReduceWindow, RegionId, ValueId, neutral};
 
 use super::body::{apply_body, reducer_region, single_reducer};
 use super::data::pad_or_slice;
@@ -82,6 +82,39 @@ fn scan_direction(w: &ReduceWindow, shape: &[i64]) -> Option<(usize, bool)> {
     }
 }
 
+/// An initial value that is not the neutral element of the reducer is combined with every window afterwards, once:
+/// padding then takes the neutral element, and a run-time value is no longer in the way.
+fn initial_afterwards(b: &mut Builder<'_>, op: OpId, kind: BinaryOp) -> Step<Option<ValueId>> {
+    let (x, init) = (b.func.op(op).operands[0], b.func.op(op).operands[1]);
+    let ty = b.func.tensor(b.func.op(op).results[0]).clone();
+    let scalar = b.tensor(init)?.clone();
+    if ty.element_count() == 0 || scalar.dtype != ty.dtype {
+        return Ok(None);
+    }
+    let Some(neutral) = neutral(kind, &scalar) else {
+        return Ok(None);
+    };
+    if let Some(OpKind::Constant(literal)) = b.func.def_kind(init)
+        && literal.element(0) == neutral.element(0)
+    {
+        return Ok(None);
+    }
+    let operation = b.func.op(op).kind.clone();
+    let regions = b.func.op(op).regions.to_vec();
+    let neutral = b.constant(neutral);
+    let windows = b.op_id(operation, &[x, neutral], &regions, Some(&[ty.clone().into()]))?;
+    let result = match rewrite(b, windows)? {
+        Some(values) => {
+            let region = b.region;
+            b.func.region_mut(region).ops.retain(|&o| o != windows);
+            values[0]
+        }
+        None => b.func.result(windows),
+    };
+    let init = b.broadcast_in_dim(init, &ty.shape, &[])?;
+    Ok(Some(b.binary(kind, init, result)?))
+}
+
 /// The rule of `legalize-window`.
 pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let OpKind::ReduceWindow(w) = b.func.op(op).kind.clone() else {
@@ -93,10 +126,15 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let out: Dims = b.func.tensor(b.func.op(op).results[0]).shape.clone();
     let dtypes: Vec<_> = b.func.op(op).results.iter().map(|&r| b.func.tensor(r).dtype).collect();
     let shape = b.tensor(o[0])?.shape.clone();
+    let single = (count == 1).then(|| single_reducer(b.func, body)).flatten();
+    if let Some(kind) = single
+        && let Some(result) = initial_afterwards(b, op, kind)?
+    {
+        return Ok(Some(vec![result]));
+    }
     if cumulative(b.func, op).is_some() {
         return Ok(None);
     }
-    let single = (count == 1).then(|| single_reducer(b.func, body)).flatten();
     let canonical = w.padding.iter().all(|&p| p == (0, 0)) && w.base_dilations.iter().all(|&d| d == 1);
     let global = canonical && (0..shape.len()).all(|d| w.window_dimensions[d] == 1 || out[d] == 1);
     if single.is_some_and(is_device_reducer) && canonical && !global && b.tensor(o[0])?.dtype == dtypes[0] {

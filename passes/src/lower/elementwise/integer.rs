@@ -108,10 +108,7 @@ impl Lower<'_> {
                 } else {
                     let wide = self.sbuf(e, word, "wide");
                     self.bits(&wide, &Self::tile(shifted, e), &sign, AluOp::BitwiseXor, e);
-                    self.inst(Inst::TensorCopy {
-                        dst: dst.clone(),
-                        src: wide,
-                    });
+                    self.wrap(dst, dtype, wide, e);
                 }
             }
             other => {
