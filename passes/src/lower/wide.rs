@@ -255,7 +255,17 @@ impl Lower<'_> {
                     fetched.view
                 });
             }
-            let result = f(self, &tiles, Extent { p: rows, n })?;
+            let e = Extent { p: rows, n };
+            let mut result = f(self, &tiles, e)?;
+            if result.dims != super::block::line(n) {
+                // A loaded block that is passed on as it is may lie in another order than it is read in.
+                let plain = self.sbuf(e, result.dtype, "plain");
+                self.inst(Inst::TensorCopy {
+                    dst: plain.clone(),
+                    src: result,
+                });
+                result = plain;
+            }
             self.store(&output, (0, rows), (c0, n), &result);
         }
         Ok(())
