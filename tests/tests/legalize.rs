@@ -532,3 +532,68 @@ fn what_is_canonical_stays() {
         assert!(!changed.is_yes(), "{name} changes its own result");
     }
 }
+
+#[test]
+fn small_integers_wrap() {
+    let text = "func.func @main(%x: tensor<5xi4>, %y: tensor<5xi4>) -> (tensor<5xi4>, tensor<5xi4>, tensor<i4>) {
+        %0 = stablehlo.multiply %x, %y : tensor<5xi4>
+        %1 = stablehlo.shift_right_logical %x, %y : tensor<5xi4>
+        %c = stablehlo.constant dense<3> : tensor<i4>
+        %2 = stablehlo.reduce(%x init: %c) applies stablehlo.add across dimensions = [0] : (tensor<5xi4>, tensor<i4>) -> tensor<i4>
+        return %0, %1, %2 : tensor<5xi4>, tensor<5xi4>, tensor<i4>
+    }";
+    assert!(legalized(text).contains(&"convert"));
+}
+
+#[test]
+fn a_reduction_over_nothing_is_its_initial_value_whatever_follows() {
+    let text = "func.func @main(%x: tensor<0x8x4xui4>) -> tensor<8xui4> {
+        %c = stablehlo.constant dense<9> : tensor<ui4>
+        %0 = stablehlo.reduce(%x init: %c) applies stablehlo.or across dimensions = [0, 2] : (tensor<0x8x4xui4>, tensor<ui4>) -> tensor<8xui4>
+        return %0 : tensor<8xui4>
+    }";
+    assert!(!legalized(text).contains(&"reduce"));
+}
+
+#[test]
+fn integer_contractions_are_sums_of_exact_products() {
+    let dot = "func.func @main(%x: tensor<3x70xi32>, %y: tensor<70x2xi32>) -> tensor<3x2xi32> {
+        %0 = stablehlo.dot_general %x, %y, contracting_dims = [1] x [0] : (tensor<3x70xi32>, tensor<70x2xi32>) -> tensor<3x2xi32>
+        return %0 : tensor<3x2xi32>
+    }";
+    assert!(legalized(dot).contains(&"dot_general"));
+    let nothing = "func.func @main(%x: tensor<3x0xf32>, %y: tensor<0x2xf32>) -> tensor<3x2xf32> {
+        %0 = stablehlo.dot_general %x, %y, contracting_dims = [1] x [0] : (tensor<3x0xf32>, tensor<0x2xf32>) -> tensor<3x2xf32>
+        return %0 : tensor<3x2xf32>
+    }";
+    assert!(!legalized(nothing).contains(&"dot_general"));
+}
+
+#[test]
+fn the_initial_value_of_a_window_counts_once() {
+    let text = "func.func @main(%x: tensor<6xi32>, %c: tensor<i32>) -> tensor<8xi32> {
+        %0 = \"stablehlo.reduce_window\"(%x, %c) <{padding = dense<[[2, 2]]> : tensor<1x2xi64>, window_dimensions = array<i64: 3>}> ({
+        ^bb0(%a: tensor<i32>, %b: tensor<i32>):
+          %1 = stablehlo.add %a, %b : tensor<i32>
+          stablehlo.return %1 : tensor<i32>
+        }) : (tensor<6xi32>, tensor<i32>) -> tensor<8xi32>
+        return %0 : tensor<8xi32>
+    }";
+    assert!(legalized(text).contains(&"add"));
+}
+
+#[test]
+fn seeds_of_64_bits_and_states_of_two_words_keep_their_bits() {
+    let text = "func.func @main(%s: tensor<i64>) -> tensor<7xui32> {
+        %c = stablehlo.constant dense<6364136223846793005> : tensor<i64>
+        %k = stablehlo.constant dense<5> : tensor<1xui64>
+        %0 = stablehlo.multiply %s, %c : tensor<i64>
+        %1 = stablehlo.add %0, %c : tensor<i64>
+        %2 = stablehlo.convert %1 : (tensor<i64>) -> tensor<ui64>
+        %3 = stablehlo.reshape %2 : (tensor<ui64>) -> tensor<1xui64>
+        %4 = stablehlo.concatenate %3, %k, dim = 0 : (tensor<1xui64>, tensor<1xui64>) -> tensor<2xui64>
+        %5, %6 = stablehlo.rng_bit_generator %4, algorithm = DEFAULT : (tensor<2xui64>) -> (tensor<2xui64>, tensor<7xui32>)
+        return %6 : tensor<7xui32>
+    }";
+    assert!(!legalized(text).contains(&"rng_bit_generator"));
+}

@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod checks;
 pub mod compare;
 pub mod compile;
+pub mod conformance;
 pub mod files;
 pub mod flops;
 pub mod guard;

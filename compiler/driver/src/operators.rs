@@ -7,16 +7,17 @@ pub fn operators() -> &'static [&'static str] {
 }
 
 #[rustfmt::skip]
-const OPERATORS: [&str; 82] = [
-    "Abs", "Add", "And", "Atan2", "BatchNormGrad", "BatchNormInference", "BatchNormTraining", "Broadcast",
-    "BroadcastInDim", "Call", "Cbrt", "Ceil", "Cholesky", "Clamp", "Compare", "Complex", "Concatenate", "Conditional",
-    "Constant", "Convert", "Convolution", "Cosine", "CustomCall", "Divide", "Dot", "DotGeneral", "DynamicSlice",
-    "DynamicUpdateSlice", "Erf", "Expm1", "Exponential", "Fft", "Floor", "Gather", "GetTupleElement", "Imag", "Iota",
-    "IsFinite", "Log", "Log1p", "Logistic", "Map", "Maximum", "Minimum", "Multiply", "Negate", "Not",
-    "OptimizationBarrier", "Or", "Pad", "Parameter", "Power", "Real", "Reduce", "ReduceWindow", "Remainder",
-    "Reshape", "Reverse", "Rng", "RngBitGenerator", "RoundNearestAfz", "RoundNearestEven", "Rsqrt", "Scatter",
-    "Select", "SelectAndScatter", "ShiftLeft", "ShiftRightArithmetic", "ShiftRightLogical", "Sign", "Sine", "Slice",
-    "Sort", "Sqrt", "Subtract", "Tan", "Tanh", "TopK", "Transpose", "TriangularSolve", "Tuple", "Xor",
+const OPERATORS: [&str; 87] = [
+    "Abs", "Add", "And", "Atan2", "BatchNormGrad", "BatchNormInference", "BatchNormTraining", "BitcastConvert",
+    "Broadcast", "BroadcastInDim", "Call", "Cbrt", "Ceil", "Cholesky", "Clamp", "Clz", "Compare", "Complex",
+    "Concatenate", "Conditional", "Constant", "Convert", "Convolution", "Cosine", "CustomCall", "Divide", "Dot",
+    "DotGeneral", "DynamicSlice", "DynamicUpdateSlice", "Erf", "Expm1", "Exponential", "Fft", "Floor", "Gather",
+    "GetTupleElement", "Imag", "Iota", "IsFinite", "Log", "Log1p", "Logistic", "Map", "Maximum", "Minimum",
+    "Multiply", "Negate", "Not", "OptimizationBarrier", "Or", "Pad", "Parameter", "PopulationCount", "Power", "Real",
+    "Reduce", "ReducePrecision", "ReduceWindow", "Remainder", "Reshape", "Reverse", "Rng", "RngBitGenerator",
+    "RoundNearestAfz", "RoundNearestEven", "Rsqrt", "Scatter", "Select", "SelectAndScatter", "ShiftLeft",
+    "ShiftRightArithmetic", "ShiftRightLogical", "Sign", "Sine", "Slice", "Sort", "Sqrt", "Subtract", "Tan", "Tanh",
+    "TopK", "Transpose", "TriangularSolve", "Tuple", "While", "Xor",
 ];
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::arrays;
 use crate::case::{Arithmetic, Bounds, Case, OutputTolerance};
 use crate::compare::{Comparison, Tolerance, compare};
 use crate::compile::{self, Compiled};
+use crate::conformance;
 use crate::model;
 use crate::options::{AutoCast, CompileOptions, auto_cast_name};
 use crate::pipeline;
@@ -142,18 +143,28 @@ pub fn case(folder: &Path, options: &ValidateOptions) -> Result<Validation, Vec<
     validate(&case.description.name, &model, &inputs, options, &tolerance, &check)
 }
 
-/// Validates a model file on the inputs of an `.npz` file, besides against the arrays of another if given.
+/// Validates a model file on the inputs of an `.npz` file (none for a model without inputs), besides against the arrays of
+/// another if given, and by the checks that the model itself makes.
 ///
 /// # Errors
 /// As [`case`].
 pub fn files(
     model: &Path,
-    inputs: &Path,
+    inputs: Option<&Path>,
     expected: Option<&Path>,
     options: &ValidateOptions,
 ) -> Result<Validation, Vec<Diagnostic>> {
     let module = model::read(model)?;
-    let inputs = arrays::read_inputs(inputs, &run::module_inputs(&module).map_err(one)?).map_err(one)?;
+    let types = run::module_inputs(&module).map_err(one)?;
+    let inputs = match inputs {
+        Some(path) => arrays::read_inputs(path, &types).map_err(one)?,
+        None if types.is_empty() => Vec::new(),
+        None => {
+            let text = format!("the model has {} inputs", types.len());
+            let help = "give them with `--inputs FILE.npz`";
+            return Err(vec![Diagnostic::error(Code::Usage, text).help(help)]);
+        }
+    };
     let lowest = (options.compile.auto_cast != AutoCast::None).then(|| options.compile.auto_cast_type.dtype());
     let tolerance = |_: usize, want: &Tensor| default_tolerance(want, lowest);
     let check = |outputs: &[Tensor], options: &ValidateOptions| {
@@ -182,7 +193,8 @@ fn validate(
     tolerance: &ToleranceOf<'_>,
     check: &Check<'_>,
 ) -> Result<Validation, Vec<Diagnostic>> {
-    let module = model::read(model)?;
+    let mut module = model::read(model)?;
+    let own_checks = own_checks(&mut module, options)?;
     let reference = reference(&module, options)?;
     let wanted = interpret(reference.as_ref().unwrap_or(&module), inputs).map_err(one)?;
     drop(reference);
@@ -210,7 +222,8 @@ fn validate(
         .map(|(index, (got, want))| {
             let allowed = options.tolerance(tolerance(index, want));
             let interpreter = compare(got, want, allowed);
-            let expected = golden.as_mut().and_then(Iterator::next);
+            let golden = golden.as_mut().and_then(Iterator::next);
+            let expected = own_checks.get(index).map(|check| check.compare(got)).or(golden);
             OutputReport {
                 index,
                 ty: want.ty().to_string(),
@@ -236,6 +249,24 @@ fn validate(
         profile: done.profile,
         compiled,
     })
+}
+
+/// The checks of a program that checks itself, taken out of it; none of one that has inputs.
+fn own_checks(module: &mut Module, options: &ValidateOptions) -> Result<Vec<conformance::Check>, Vec<Diagnostic>> {
+    let inputs = run::module_inputs(module).map_err(one)?;
+    if !inputs.is_empty() || !conformance::checks_itself(module) {
+        return Ok(Vec::new());
+    }
+    let quiet = CompileOptions {
+        dump_ir: None,
+        print_after: Vec::new(),
+        ..options.compile.clone()
+    };
+    let machine = compile::machine(&quiet.target, quiet.machine.as_deref()).map_err(one)?;
+    let passes = pipeline::resolve(&["inline".to_string()]).map_err(one)?;
+    let mut recorder = Recorder::new(&quiet).map_err(one)?;
+    compile::run_passes(module, &passes, &quiet, &machine, &mut recorder)?;
+    conformance::take_checks(module).map_err(one)
 }
 
 /// The module with auto-cast's rewrite alone, if one was asked for.

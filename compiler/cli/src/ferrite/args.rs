@@ -465,8 +465,8 @@ pub struct ValidateArgs {
     /// A case folder: model, inputs or how to make them, expected outputs, tolerances.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["inputs", "expected"])]
     pub case: Option<PathBuf>,
-    /// Inputs: an .npz file with arrays named arg0, arg1, ...
-    #[arg(long, value_name = "FILE", required_unless_present = "case")]
+    /// Inputs: an .npz file with arrays named arg0, arg1, ...; not needed for a model without inputs.
+    #[arg(long, value_name = "FILE")]
     pub inputs: Option<PathBuf>,
     /// Expected outputs: an .npz file with arrays named out0, out1, ...; compared besides the interpreter's.
     #[arg(long, value_name = "FILE")]

@@ -229,12 +229,9 @@ fn validate(args: &ValidateArgs) -> Outcome {
     };
     let validation = match (&args.case, &args.model, &args.inputs) {
         (Some(folder), ..) => validate::case(folder, &options)?,
-        (None, Some(model), Some(inputs)) => validate::files(model, inputs, args.expected.as_deref(), &options)?,
+        (None, Some(model), inputs) => validate::files(model, inputs.as_deref(), args.expected.as_deref(), &options)?,
         _ => {
-            return Err(vec![Diagnostic::error(
-                Code::Usage,
-                "give a model and `--inputs`, or `--case`",
-            )]);
+            return Err(vec![Diagnostic::error(Code::Usage, "give a model, or `--case`")]);
         }
     };
     bar.finish_and_clear();

@@ -17,6 +17,7 @@ use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{
     BinaryOp, Builder, ComparisonDirection, OpId, OpKind, RngAlgorithm, RngDistribution, TensorType, UnaryOp, ValueId,
 };
+use ferrite_ir::literal::Literal;
 
 use super::rewrite::{Rewrite, Step, operands, refuse, result_type};
 
@@ -203,7 +204,11 @@ fn bit_generator(b: &mut Builder<'_>, op: OpId, algorithm: RngAlgorithm) -> Rewr
         (Some(drawn), blocks)
     } else {
         let wanted = if width == 64 { 2 * count } else { count };
-        let counter: Vec<ValueId> = words[2..words.len().min(6)].to_vec();
+        let mut counter: Vec<ValueId> = words[2..words.len().min(6)].to_vec();
+        if counter.len() == 2 {
+            // With a state of two 64-bit words XLA takes the key as the upper half of the counter.
+            counter.extend([words[0], words[1]]);
+        }
         let drawn = philox_words(b, [words[0], words[1]], &counter, wanted)?;
         (Some(drawn), (wanted + 3) / 4)
     };
@@ -223,6 +228,19 @@ fn state_words(b: &mut Builder<'_>, state: ValueId) -> Step<Vec<ValueId>> {
         DType::U32 => state,
         DType::U64 => {
             let shape = [ty.element_count() as i64, 2];
+            if let Some([low, high]) = pair(b, state, &mut { CHAIN })? {
+                let flat = [ty.element_count() as i64];
+                let (low, high) = (b.reshape(low, &flat)?, b.reshape(high, &flat)?);
+                let mut words = Vec::new();
+                for i in 0..flat[0].min(8) {
+                    for part in [low, high] {
+                        let word = b.slice_dim(part, 0, i, 1)?;
+                        words.push(b.reshape(word, &[])?);
+                    }
+                }
+                words.truncate(8);
+                return Ok(words);
+            }
             match bitcast_source(b, state) {
                 Some(source) if b.tensor(source)?.dtype == DType::U32 => source,
                 _ => b.op1_as(OpKind::BitcastConvert, &[state], TensorType::new(DType::U32, &shape))?,
@@ -239,6 +257,108 @@ fn state_words(b: &mut Builder<'_>, state: ValueId) -> Step<Vec<ValueId>> {
         words.push(b.reshape(word, &[])?);
     }
     Ok(words)
+}
+
+/// How many operations of 64-bit arithmetic are followed from a state (our choice, bounds code size).
+const CHAIN: u32 = 256;
+
+/// Low and high word of a 64-bit integer that is computed from others: seeds step by multiplications modulo 2^64, of which
+/// 32-bit arithmetic, which all else has, would lose the upper half. `None` where a value is not computed that way.
+fn pair(b: &mut Builder<'_>, v: ValueId, budget: &mut u32) -> Step<Option<[ValueId; 2]>> {
+    let ty = b.tensor(v)?.clone();
+    if !matches!(ty.dtype, DType::I64 | DType::U64) {
+        return Ok(None);
+    }
+    let word = ty.with_dtype(DType::U32);
+    let Some(rest) = budget.checked_sub(1) else {
+        return Ok(None);
+    };
+    *budget = rest;
+    let Some(def) = b.func.def(v) else {
+        // A parameter: its words as they lie in memory.
+        return memory_words(b, v).map(Some);
+    };
+    let op = b.func.op(def).clone();
+    let operand = |i: usize| op.operands[i];
+    Ok(match &op.kind {
+        OpKind::Constant(literal) => {
+            let mut parts = [Vec::new(), Vec::new()];
+            let count = if literal.is_splat() { 1 } else { ty.element_count() };
+            for i in 0..count {
+                let value = literal.get_i64(i);
+                parts[0].extend((value as u32).to_le_bytes());
+                parts[1].extend(((value >> 32) as u32).to_le_bytes());
+            }
+            let mut out = Vec::with_capacity(2);
+            for part in parts {
+                match Literal::new(word.clone(), part) {
+                    Some(literal) => out.push(b.constant(literal)),
+                    None => return Ok(None),
+                }
+            }
+            Some([out[0], out[1]])
+        }
+        OpKind::Convert if b.tensor(operand(0))?.dtype.bits() == 64 => pair(b, operand(0), budget)?,
+        OpKind::Reshape => match pair(b, operand(0), budget)? {
+            Some([low, high]) => Some([b.reshape(low, &ty.shape)?, b.reshape(high, &ty.shape)?]),
+            None => None,
+        },
+        OpKind::BroadcastInDim(dims) => match pair(b, operand(0), budget)? {
+            Some([low, high]) => {
+                let dims = &dims.broadcast_dimensions;
+                let (low, high) = (
+                    b.broadcast_in_dim(low, &ty.shape, dims)?,
+                    b.broadcast_in_dim(high, &ty.shape, dims)?,
+                );
+                Some([low, high])
+            }
+            None => None,
+        },
+        OpKind::Concatenate(c) => {
+            let (mut low, mut high) = (Vec::new(), Vec::new());
+            for &v in &op.operands {
+                let Some([l, h]) = pair(b, v, budget)? else {
+                    return Ok(None);
+                };
+                low.push(l);
+                high.push(h);
+            }
+            Some([b.concatenate(&low, c.dimension)?, b.concatenate(&high, c.dimension)?])
+        }
+        OpKind::Binary(kind @ (BinaryOp::Add | BinaryOp::Multiply)) => {
+            let (Some(x), Some(y)) = (pair(b, operand(0), budget)?, pair(b, operand(1), budget)?) else {
+                return Ok(None);
+            };
+            let mut w = Words { b, ty: word };
+            if *kind == BinaryOp::Add {
+                let (low, carry) = w.add_with_carry(x[0], y[0])?;
+                let high = w.add(x[1], y[1])?;
+                Some([low, w.add(high, carry)?])
+            } else {
+                let (high, low) = w.multiply_wide(x[0], y[0])?;
+                let cross = w.binary(BinaryOp::Multiply, x[0], y[1])?;
+                let high = w.add(high, cross)?;
+                let cross = w.binary(BinaryOp::Multiply, x[1], y[0])?;
+                Some([low, w.add(high, cross)?])
+            }
+        }
+        _ => None,
+    })
+}
+
+/// The words of 64-bit integers, as views of memory.
+fn memory_words(b: &mut Builder<'_>, v: ValueId) -> Step<[ValueId; 2]> {
+    let ty = b.tensor(v)?.clone();
+    let mut shape = ty.shape.to_vec();
+    shape.push(2);
+    let both = b.op1_as(OpKind::BitcastConvert, &[v], TensorType::new(DType::U32, &shape))?;
+    let last = shape.len() - 1;
+    let mut out = [both; 2];
+    for (i, word) in (0i64..).zip(&mut out) {
+        let part = b.slice_dim(both, last, i, 1)?;
+        *word = b.reshape(part, &ty.shape)?;
+    }
+    Ok(out)
 }
 
 fn join_state(b: &mut Builder<'_>, words: &[ValueId], ty: &TensorType) -> Step {

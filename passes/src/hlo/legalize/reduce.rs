@@ -38,7 +38,8 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         .map(|&v| b.func.tensor(v).clone())
         .collect();
     let single = (count == 1).then(|| single_reducer(b.func, body)).flatten();
-    if single.is_some() && !r.dimensions.is_empty() && b.tensor(o[0])?.dtype == types[0].dtype {
+    let empty = b.tensor(o[0])?.element_count() == 0;
+    if single.is_some() && !empty && !r.dimensions.is_empty() && b.tensor(o[0])?.dtype == types[0].dtype {
         return Ok(None);
     }
     // Bodies may compute in a wider type than the inputs have.
@@ -48,7 +49,7 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         inputs.push(b.convert(o[i], types[i].dtype)?);
         inits.push(b.convert(o[count + i], types[i].dtype)?);
     }
-    if b.tensor(inputs[0])?.element_count() == 0 {
+    if empty {
         let mut out = Vec::with_capacity(count);
         for (&init, ty) in inits.iter().zip(&types) {
             out.push(b.broadcast_in_dim(init, &ty.shape, &[])?);
