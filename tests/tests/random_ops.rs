@@ -400,7 +400,7 @@ fn compare(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known)
 fn select(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known) -> Built<Vec<Known>> {
     let t = ty(b, x);
     let y = partner(b, words, pool, &t);
-    if words.chance(4) {
+    if !t.dtype.is_complex() && words.chance(4) {
         let z = partner(b, words, pool, &t);
         let value = b.op1(OpKind::Clamp, &[y.value, x.value, z.value])?;
         let made = from(value, &[x, y, z]);

@@ -187,11 +187,11 @@ fn mnemonics(module: &Module) -> String {
 
 #[test]
 fn device_agrees_with_the_interpreter_on_random_programs() {
-    let count = number("FERRITE_RANDOM_PROGRAMS", 400);
+    let count = number("FERRITE_RANDOM_PROGRAMS", 120);
     let start = number("FERRITE_RANDOM_SEED", 1);
     let most = number("FERRITE_RANDOM_FAILURES", 40);
     let target = std::env::var("FERRITE_RANDOM_TARGET").unwrap_or_else(|_| "inf2".to_string());
-    let shrink = number("FERRITE_RANDOM_SHRINK", 200);
+    let shrink = number("FERRITE_RANDOM_SHRINK", 60);
     let strategy = proptest::collection::vec(proptest::num::u32::ANY, 96);
     let mut failures = Vec::new();
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
