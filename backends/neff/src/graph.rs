@@ -262,6 +262,7 @@ fn queues(program: &Program) -> Result<BTreeMap<String, QueueSet>, Diagnostic> {
             num_queues: RINGS,
             owner: engine_key(queue.owner).to_string(),
             ferrite_index: Some(index.into()),
+            ferrite_dge: queue.dge,
             ..QueueSet::default()
         };
         if all.insert(queue.name.clone(), set).is_some() {
@@ -285,6 +286,7 @@ fn read_queues(definition: &Definition, place: &str) -> Result<Vec<Queue>, Diagn
                 Queue {
                     name: name.clone(),
                     owner,
+                    dge: set.ferrite_dge,
                 },
             )
             .is_some()

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ferrite_ir::machine::Engine;
+use ferrite_ir::machine::cost::DgeMode;
 use serde::{Deserialize, Serialize};
 
 /// `kelf-0.json`: the graphs of the file.
@@ -149,6 +150,13 @@ pub struct QueueSet {
     /// Place among the queues of the core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ferrite_index: Option<u32>,
+    /// Who writes the descriptors of its transfers.
+    #[serde(default, skip_serializing_if = "is_static")]
+    pub ferrite_dge: DgeMode,
+}
+
+fn is_static(dge: &DgeMode) -> bool {
+    *dge == DgeMode::Static
 }
 
 /// A variable of `def.json`.

@@ -139,6 +139,7 @@ pub(crate) fn example() -> Profile {
         start_ps,
         end_ps,
         bytes,
+        instruction: 0,
         location,
     };
     let track = |name: &str, dma| Track {
@@ -165,6 +166,7 @@ pub(crate) fn example() -> Profile {
             span(0, 0, 900_000, 1_500_000, 0),
             span(1, 1, 1_500_000, 2_000_000, 0),
         ],
+        ..Timeline::default()
     };
     let core = CoreProfile {
         engines: vec![

@@ -1,19 +1,20 @@
 //! Static DMA transfers: what they cost and what they do to memory (`neuroncore.md` section 2.10).
 
 use ferrite_ir::dtype::DType;
-use ferrite_ir::isa::{DmaAccess, DmaElement, DmaOp, DmaSpace, Indirect, IndirectKind, OutOfBounds, Transfer};
+use ferrite_ir::isa::{DmaAccess, DmaElement, DmaOp, DmaSpace, Indirect, IndirectKind, OutOfBounds, Space, Transfer};
 use ferrite_ir::machine::MachineModel;
 use ferrite_ir::machine::cost::TransferKind;
 use smallvec::SmallVec;
 
 use crate::elem;
 use crate::memory::{HbmLayout, Memory};
+use crate::rings::Load;
 
 /// What a transfer costs, known before the run.
 #[derive(Clone, Debug, Default)]
 pub struct TransferCost {
-    /// Busy time of each DMA engine, picoseconds, the semaphore packet included.
-    pub engine_ps: Vec<u64>,
+    /// What the DMA engines do, the semaphore packet included.
+    pub load: Load,
     /// Bytes read from HBM.
     pub hbm_read: u64,
     /// Bytes written to HBM.
@@ -28,11 +29,12 @@ pub struct TransferCost {
 struct Batch {
     count: u64,
     bytes: u64,
+    source: Space,
     kind: TransferKind,
 }
 
-/// Costs of a static transfer.
-pub fn transfer_cost(transfer: &Transfer, model: &MachineModel) -> TransferCost {
+/// Costs of a transfer with fixed addresses; `number` is its place among the program's.
+pub fn transfer_cost(transfer: &Transfer, number: usize, model: &MachineModel) -> TransferCost {
     let mut cost = TransferCost::default();
     let mut batches: SmallVec<[Batch; 2]> = SmallVec::new();
     for element in &transfer.elements {
@@ -53,6 +55,10 @@ pub fn transfer_cost(transfer: &Transfer, model: &MachineModel) -> TransferCost 
         batches.push(Batch {
             count: pieces.saturating_mul(split),
             bytes: run.saturating_mul(width).div_ceil(split),
+            source: match element.src.space {
+                DmaSpace::Hbm(_) => Space::Hbm,
+                DmaSpace::Sbuf => Space::Sbuf,
+            },
             kind,
         });
         let (read, written) = (
@@ -70,7 +76,7 @@ pub fn transfer_cost(transfer: &Transfer, model: &MachineModel) -> TransferCost 
             }
         }
     }
-    spread(&mut cost, &batches, model);
+    spread(&mut cost, &batches, number as u64, model);
     cost
 }
 
@@ -82,46 +88,51 @@ pub fn indirect_cost(indirect: &Indirect, model: &MachineModel) -> TransferCost 
         bytes,
         ..TransferCost::default()
     };
-    let kind = match indirect.kind {
+    let (source, kind) = match indirect.kind {
         IndirectKind::Gather => {
             cost.hbm_read = bytes;
-            TransferKind::Copy
+            (Space::Hbm, TransferKind::Copy)
         }
         IndirectKind::Scatter => {
             cost.hbm_written = bytes;
-            TransferKind::Copy
+            (Space::Sbuf, TransferKind::Copy)
         }
         IndirectKind::ScatterAdd => {
             (cost.hbm_read, cost.hbm_written) = (bytes, bytes);
-            TransferKind::Accumulate
+            (Space::Sbuf, TransferKind::Accumulate)
         }
     };
     let split = model.descriptors_for(indirect.row_bytes);
     let batch = Batch {
         count: rows * split,
         bytes: indirect.row_bytes.div_ceil(split),
+        source,
         kind,
     };
-    spread(&mut cost, &[batch], model);
+    spread(&mut cost, &[batch], 0, model);
     cost
 }
 
-/// Spreads descriptors evenly over the engines; what is left over goes to the next engines in turn.
-fn spread(cost: &mut TransferCost, batches: &[Batch], model: &MachineModel) {
+/// Spreads descriptors evenly over the engines; what is left over goes to engines in turn, from engine `first` on, so that short
+/// transfers do not all meet on one (our assumption: the vendor's choice of rings is not public).
+fn spread(cost: &mut TransferCost, batches: &[Batch], first: u64, model: &MachineModel) {
     let engines = model.dma.engines;
-    let packet = (model.dma.semaphore_packet_ns * 1000.0).round() as u64;
-    cost.engine_ps = vec![packet; engines as usize];
-    let mut next = 0;
+    let packet = model.semaphore_packet_ps();
+    let load = &mut cost.load;
+    load.engine_ps = vec![packet; engines as usize];
+    let mut next = first % engines;
     for batch in batches {
-        let one = model.descriptor_ps(batch.bytes, batch.kind);
+        let one = model.descriptor_ps(batch.bytes, batch.source, batch.kind);
         let (share, rest) = (batch.count / engines, batch.count % engines);
-        for (i, ps) in cost.engine_ps.iter_mut().enumerate() {
+        for (i, ps) in load.engine_ps.iter_mut().enumerate() {
             let extra = u64::from((i as u64 + engines - next) % engines < rest);
             *ps = ps.saturating_add(one.saturating_mul(share + extra));
         }
         next = (next + rest) % engines;
         cost.descriptors = cost.descriptors.saturating_add(batch.count);
+        load.packet_ps = load.packet_ps.max(model.packet_ps(batch.bytes, one));
     }
+    load.hbm_bytes = cost.hbm_read.saturating_add(cost.hbm_written);
 }
 
 /// Contiguous runs of one side, in row-major order: byte address and number of elements.
@@ -338,7 +349,7 @@ mod tests {
             loc: LocId::UNKNOWN,
         };
         let model = MachineModel::target(target).expect("known target");
-        transfer_cost(&transfer, &model)
+        transfer_cost(&transfer, 0, &model)
     }
 
     #[test]
@@ -348,10 +359,11 @@ mod tests {
         let c = cost(hbm, sbuf, "trn1");
         assert_eq!(c.descriptors, 128);
         assert_eq!((c.hbm_read, c.hbm_written), (128 * 4096, 0));
-        // 8 rows of 4 KiB at 17 B/ns, 4 ns each, and the semaphore packet.
-        let expected = 8.0 * (4.0 + 4096.0 / 17.0) + 7.0;
+        // 8 rows of 4 KiB at 17 B/ns, 1 ns each, and the semaphore packet.
+        let expected = 8.0 * (1.0 + 4096.0 / 17.0) + 7.0;
         assert!(
-            c.engine_ps
+            c.load
+                .engine_ps
                 .iter()
                 .all(|&ps| (ps as f64 / 1000.0 - expected).abs() < 0.1)
         );
@@ -363,7 +375,28 @@ mod tests {
         let sbuf = access(DmaSpace::Sbuf, &[(2, 16), (196_608, 128)], DType::BF16);
         let c = cost(hbm, sbuf, "trn1");
         assert_eq!(c.descriptors, 16 * 128);
-        assert_eq!(c.engine_ps[0], 7_000 * 128 + 7_000);
+        assert_eq!(c.load.engine_ps[0], 7_000 * 128 + 7_000);
+    }
+
+    #[test]
+    fn what_does_not_divide_goes_round() {
+        let side = |v| access(DmaSpace::Hbm(VarId(v)), &[(1, 4096)], DType::U8);
+        let transfer = Transfer {
+            queue: 0,
+            semaphore: 0,
+            elements: vec![DmaElement {
+                op: DmaOp::Copy,
+                src: side(0),
+                dst: side(1),
+            }],
+            loc: LocId::UNKNOWN,
+        };
+        let model = MachineModel::target("trn1").expect("known target");
+        let busiest = |number| {
+            let load = transfer_cost(&transfer, number, &model).load.engine_ps;
+            (0..16).max_by_key(|&e| load[e])
+        };
+        assert_eq!((busiest(0), busiest(5)), (Some(0), Some(5)));
     }
 
     #[test]

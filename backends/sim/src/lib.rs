@@ -6,7 +6,7 @@
 //!
 //! * `check`: the legality checker; static rules, initialisation, order and races.
 //! * `exec`, `elem`, `memory`, `gemm`: what instructions do to bytes.
-//! * `run`, `tensor_time`, `dma`: when they do it.
+//! * `run`, `tensor_time`, `dma`, `rings`: when they do it.
 //!
 //! Deliberately absent: the compiler. The simulator judges programs by the documented facts alone.
 
@@ -15,11 +15,14 @@ mod dma;
 mod elem;
 mod exec;
 mod gemm;
+mod live;
 mod memory;
 mod name;
 mod options;
 mod prepare;
+mod rings;
 mod run;
+mod series;
 mod simulator;
 mod stats;
 mod tensor_time;
@@ -30,4 +33,5 @@ mod tests;
 
 pub use options::{Mode, Options};
 pub use simulator::{RunResult, Simulator, check};
-pub use stats::{EngineStats, Span, Stats, Timeline, Track};
+pub use series::Series;
+pub use stats::{EngineStats, Producer, Reason, Span, Stall, Stats, Timeline, Track};

@@ -42,3 +42,8 @@ pub fn of(op: &Op) -> &'static str {
         Op::Nop => "NOP",
     }
 }
+
+/// A time as messages show it.
+pub fn time(ps: u64) -> String {
+    format!("{:.3} us", ps as f64 / 1e6)
+}

@@ -117,7 +117,7 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
         layout,
     };
     let mut b = Builder { model, out };
-    for transfer in &program.transfers {
+    for (number, transfer) in program.transfers.iter().enumerate() {
         let start = b.out.accesses.len() as u32;
         for element in &transfer.elements {
             b.dma(&element.src, Touch::Read);
@@ -132,7 +132,7 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
         }
         let accesses = (start, b.out.accesses.len() as u32);
         b.out.transfers.push(TransferStep {
-            cost: transfer_cost(transfer, model),
+            cost: transfer_cost(transfer, number, model),
             accesses,
         });
     }

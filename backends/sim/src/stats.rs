@@ -3,6 +3,8 @@
 use ferrite_ir::isa::Engine;
 use ferrite_ir::loc::LocId;
 
+use crate::series::Series;
+
 /// Totals of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
@@ -70,6 +72,61 @@ pub struct Timeline {
     pub names: Vec<String>,
     /// Intervals, in order of their start.
     pub spans: Vec<Span>,
+    /// Intervals in which an engine could not go on, in order of their start.
+    pub stalls: Vec<Stall>,
+    /// Bytes of SBUF that hold something that is still read, over all partitions.
+    pub sbuf_bytes: Series,
+    /// Bytes of PSUM that hold something that is still read.
+    pub psum_bytes: Series,
+    /// Bytes read and written in HBM per picosecond.
+    pub hbm_bytes_per_ps: Series,
+}
+
+/// Who changed a semaphore: an instruction, or the transfer it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Producer {
+    /// [`Engine::index`].
+    pub engine: u8,
+    /// Index in its stream.
+    pub instruction: u32,
+}
+
+/// Why an engine could not start an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It waited for a semaphore.
+    Semaphore {
+        /// Number.
+        semaphore: u16,
+        /// Whose change ended the wait.
+        producer: Option<Producer>,
+    },
+    /// A memory port was another engine's.
+    Port {
+        /// [`Engine::index`] of the other.
+        engine: u8,
+    },
+    /// A result of the same engine was still in the pipeline.
+    Pipeline,
+    /// TensorE's array or its load path was taken.
+    Array,
+    /// The sequencer had not decoded it.
+    Decode,
+}
+
+/// An interval in which an engine could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// Index in [`Timeline::tracks`].
+    pub track: u32,
+    /// The instruction that could not start: index in the engine's stream.
+    pub instruction: u32,
+    /// Start.
+    pub start_ps: u64,
+    /// End, after the start.
+    pub end_ps: u64,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// A row of a timeline.
@@ -94,6 +151,8 @@ pub struct Span {
     pub end_ps: u64,
     /// Bytes moved by a transfer.
     pub bytes: u64,
+    /// Index in its engine's stream; of a transfer, the instruction that started it.
+    pub instruction: u32,
     /// Source location.
     pub location: LocId,
 }

@@ -53,6 +53,7 @@ impl Maker {
         program.queues.push(Queue {
             name: "qSyncIO0".into(),
             owner: Engine::Sync,
+            dge: DgeMode::Static,
         });
         let loc = program.locs.add(Location {
             line: 3,

@@ -438,6 +438,7 @@ fn gather_and_scatter_rows() {
     m.program.queues.push(Queue {
         name: "qPoolDyn0".into(),
         owner: Engine::GpSimd,
+        dge: DgeMode::Software,
     });
     let (table, index) = (m.input(F32, &[5, 2]), m.input(I32, &[3, 1]));
     let out = m.output(F32, &[3, 2]);

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 pub use crate::inst::{ActFunc, AluOp, Inst, Role, Scalar, ScalarStep, Steps};
+pub use crate::machine::cost::DgeMode;
 pub use crate::machine::{Engine, Space};
 pub use verify::verify;
 
@@ -203,7 +204,8 @@ pub struct DmaElement {
     pub dst: DmaAccess,
 }
 
-/// A static DMA transfer: descriptors that exist before the program runs, started by [`Op::DmaTrigger`].
+/// A DMA transfer whose addresses are fixed, started by [`Op::DmaTrigger`]. Its descriptors exist before the program runs,
+/// unless its queue says that a generator writes them ([`Queue::dge`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
     /// Queue whose rings hold the descriptors.
@@ -223,6 +225,8 @@ pub struct Queue {
     pub name: String,
     /// Engine whose instructions start its transfers.
     pub owner: Engine,
+    /// Who writes the descriptors of its transfers.
+    pub dge: DgeMode,
 }
 
 /// Waits until a semaphore is at least `value`.
@@ -518,6 +522,15 @@ impl Program {
     /// Instructions of all engines.
     pub fn instruction_count(&self) -> usize {
         self.streams.iter().map(Vec::len).sum()
+    }
+
+    /// The semaphore that a transfer started by `op` raises when it is done.
+    pub fn transfer_semaphore(&self, op: &Op) -> Option<u16> {
+        match op {
+            Op::DmaTrigger { transfer } => self.transfers.get(*transfer as usize).map(|t| t.semaphore),
+            Op::DmaIndirect(indirect) => Some(indirect.semaphore),
+            _ => None,
+        }
     }
 
     /// Bytes of scratch space in HBM.

@@ -88,8 +88,10 @@ pub struct Dma {
     pub partitions_per_engine: u64,
     /// Theoretical rate of one engine, bytes/ns.
     pub burst_bytes_per_ns_per_engine: f64,
-    /// Sustained rate of one engine, bytes/ns.
+    /// Sustained rate of one engine when it reads HBM, bytes/ns.
     pub bytes_per_ns_per_engine: f64,
+    /// Sustained rate of one engine when it reads SBUF, bytes/ns.
+    pub store_bytes_per_ns_per_engine: f64,
     /// Size of a descriptor, bytes.
     pub descriptor_bytes: u64,
     /// Most bytes one descriptor may move.
@@ -106,6 +108,10 @@ pub struct Dma {
     pub descriptor_overhead_ns: f64,
     /// Least time of a descriptor, ns.
     pub descriptor_min_ns: f64,
+    /// Time between two transfers of one ring on an engine, ns: the next one's descriptors are fetched.
+    pub ring_switch_ns: f64,
+    /// Least time between two transfers of a queue whose descriptors are generated at run time, ns.
+    pub dge_queue_interval_ns: f64,
     /// Trigger to first data, ns.
     pub start_ns: f64,
     /// Last data to visible semaphore, ns.

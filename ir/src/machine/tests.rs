@@ -218,16 +218,16 @@ fn engines_are_those_of_the_generation() {
 #[test]
 fn dma_descriptors_are_bracketed_by_the_measurements() {
     let m = model("trn2");
-    let copy = |bytes| m.descriptor_ps(bytes, TransferKind::Copy);
+    let copy = |bytes| m.descriptor_ps(bytes, Space::Hbm, TransferKind::Copy);
     assert_eq!(copy(2), 7_000);
     close(copy(32 * 1024), 1_416.0, 0.02); // C-8
     close(
-        model("trn1").descriptor_ps(32 * 1024, TransferKind::Copy),
+        model("trn1").descriptor_ps(32 * 1024, Space::Hbm, TransferKind::Copy),
         1_810.0,
         0.10,
     ); // C-6
     assert_eq!(m.dma_generate_ps(DgeMode::Static), 0);
-    assert!(m.descriptor_ps(4096, TransferKind::Transpose { from: Space::Sbuf }) > copy(4096));
+    assert!(m.descriptor_ps(4096, Space::Sbuf, TransferKind::Transpose { from: Space::Sbuf }) > copy(4096));
 }
 
 #[test]

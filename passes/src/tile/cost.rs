@@ -3,7 +3,7 @@
 //! Waits are not here; the simulator alone knows them.
 
 use ferrite_ir::machine::cost::{DgeMode, Multiply, OperandShape, Stream, TransferKind, innermost_step_bytes};
-use ferrite_ir::machine::{Engine, MachineModel};
+use ferrite_ir::machine::{Engine, MachineModel, Space};
 use ferrite_ir::tile::{DmaOp, DmaPiece, Inst, Mem, Op, OpKind, Program, View};
 
 /// Estimated times of one operation, picoseconds.
@@ -104,7 +104,7 @@ pub(crate) fn op_cost(program: &Program, machine: &MachineModel, op: &Op) -> OpC
         OpKind::Indirect(i) => {
             let split = machine.descriptors_for(i.row_bytes);
             let count = u64::from(i.tile.partitions) * split;
-            let each = machine.descriptor_ps(i.row_bytes.div_ceil(split), TransferKind::Copy);
+            let each = machine.descriptor_ps(i.row_bytes.div_ceil(split), Space::Hbm, TransferKind::Copy);
             let bytes = u64::from(i.tile.partitions) * i.row_bytes;
             let mut cost = dma_cost(machine, DgeMode::Software, count * each, count, bytes);
             let generate = machine.dma_generate_ps(DgeMode::Software);
@@ -149,7 +149,11 @@ fn descriptors(machine: &MachineModel, piece: &DmaPiece) -> (u64, u64) {
         DmaOp::Copy | DmaOp::Cast => TransferKind::Copy,
     };
     let count = bytes.div_ceil(run).saturating_mul(split);
-    (count, machine.descriptor_ps(run.div_ceil(split), kind))
+    let source = match piece.src {
+        Mem::Hbm(_) => Space::Hbm,
+        Mem::Tile(_) => Space::Sbuf,
+    };
+    (count, machine.descriptor_ps(run.div_ceil(split), source, kind))
 }
 
 /// Bytes of the innermost contiguous run of one side.

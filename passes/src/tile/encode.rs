@@ -6,7 +6,7 @@
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::isa::{
-    self, Ap, BranchCond, Indirect, Instr, Queue, Reg, RegOp, RegOrImm, Transfer, Update, UpdateAt, UpdateKind, Var,
+    self, Ap, BranchCond, DgeMode, Indirect, Instr, Queue, Reg, RegOp, RegOrImm, Transfer, Update, UpdateAt, UpdateKind, Var,
     VarId, VarKind, Wait,
 };
 use ferrite_ir::loc::LocId;
@@ -353,7 +353,11 @@ impl Encoder<'_> {
         let name = format!("q{engine}{purpose}0");
         let found = self.out.queues.iter().position(|q| q.name == name);
         let index = found.unwrap_or_else(|| {
-            self.out.queues.push(Queue { name, owner });
+            self.out.queues.push(Queue {
+                name,
+                owner,
+                dge: DgeMode::Static,
+            });
             self.out.queues.len() - 1
         });
         index as u16

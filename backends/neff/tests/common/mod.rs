@@ -269,6 +269,7 @@ pub fn program() -> impl Strategy<Value = Program> {
                 let queue = |(index, owner)| Queue {
                     name: format!("q{}", 9 - index),
                     owner,
+                    dge: DgeMode::ALL[index % 3],
                 };
                 Program {
                     target: "trn2".to_string(),

@@ -19,6 +19,8 @@ pub struct Origin {
     pub engine: u8,
     /// Index in its stream.
     pub instruction: u32,
+    /// When it started, picoseconds.
+    pub start_ps: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -134,7 +136,11 @@ mod tests {
     }
 
     fn origin(instruction: u32) -> Origin {
-        Origin { engine: 0, instruction }
+        Origin {
+            engine: 0,
+            instruction,
+            start_ps: 0,
+        }
     }
 
     #[test]

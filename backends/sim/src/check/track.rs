@@ -22,8 +22,8 @@ pub struct Tracker<'a> {
     dma_increment: u64,
     /// What each engine knows.
     clocks: [Clock; ENGINES],
-    /// Instructions of each engine by sequence number, for messages.
-    history: [Vec<u32>; ENGINES],
+    /// Instructions of each engine and their starts by sequence number, for messages.
+    history: [Vec<(u32, u64)>; ENGINES],
     /// Transfers started on each queue.
     started: Vec<u32>,
 }
@@ -56,16 +56,17 @@ impl<'a> Tracker<'a> {
         }
     }
 
-    /// An engine starts instruction `index`: its wait passes, its operands are touched.
+    /// An engine starts instruction `index` at `now` (picoseconds): its wait passes, its operands are touched.
     pub fn start(
         &mut self,
         engine: Engine,
         index: u32,
+        now: u64,
         wait: Option<(u16, u32)>,
         accesses: (u32, u32),
     ) -> Result<(), String> {
         let e = engine.index();
-        self.history[e].push(index);
+        self.history[e].push((index, now));
         let sequence = self.history[e].len() as u32;
         self.clocks[e][e] = sequence;
         if let Some((semaphore, value)) = wait {
@@ -79,6 +80,7 @@ impl<'a> Tracker<'a> {
         let origin = Origin {
             engine: e as u8,
             instruction: index,
+            start_ps: now,
         };
         self.touch(accesses, e, sequence, origin, None)
     }
@@ -122,7 +124,7 @@ impl<'a> Tracker<'a> {
     /// The instruction that the engine started last triggers a transfer.
     pub fn transfer(&mut self, engine: Engine, queue: u16, semaphore: u16, accesses: (u32, u32)) -> Result<(), String> {
         let e = engine.index();
-        let index = self.history[e].last().copied().unwrap_or(0);
+        let (index, now) = self.history[e].last().copied().unwrap_or((0, 0));
         let thread = ENGINES + queue as usize;
         let Some(started) = self.started.get_mut(queue as usize) else {
             return Ok(());
@@ -133,6 +135,7 @@ impl<'a> Tracker<'a> {
         let origin = Origin {
             engine: e as u8,
             instruction: index,
+            start_ps: now,
         };
         self.touch(accesses, thread, sequence, origin, Some(&issued))?;
         let mut known = issued.clone();
@@ -234,7 +237,11 @@ impl<'a> Tracker<'a> {
         let (name, loc) = instr.map_or(("?", String::new()), |i| {
             (name::of(&i.op), self.program.locs.describe(i.loc))
         });
-        format!("{engine} instruction {} (`{name}`, from {loc})", origin.instruction)
+        format!(
+            "{engine} instruction {} (`{name}`, from {loc}) at {}",
+            origin.instruction,
+            name::time(origin.start_ps)
+        )
     }
 
     fn thread(&self, thread: Thread) -> String {
@@ -251,15 +258,16 @@ impl<'a> Tracker<'a> {
     fn describe(&self, semaphore: u16, error: SyncError) -> String {
         match error {
             SyncError::UpdateUnordered { waiter, instruction } => {
-                let index = self
+                let (index, start_ps) = self
                     .history
                     .get(waiter)
                     .and_then(|h| h.get(instruction as usize - 1))
                     .copied()
-                    .unwrap_or(0);
+                    .unwrap_or((0, 0));
                 let origin = Origin {
                     engine: waiter as u8,
                     instruction: index,
+                    start_ps,
                 };
                 format!(
                     "updates semaphore {semaphore} without being ordered after the wait of {}, which it could satisfy too early",

@@ -85,7 +85,7 @@ fn deadlock_names_everyone() {
     signal(wait(m.push(Engine::Scalar, Op::Semaphore), 1, 1), 0);
     finds(
         &m,
-        "deadlock: vector instruction 0 (`EVENT_SEMAPHORE`, from layer/op, line 3) waits for semaphore 0 >= 1, which is 0; scalar",
+        "deadlock: vector instruction 0 (`EVENT_SEMAPHORE`, from layer/op, line 3) waits since 0.000 us for semaphore 0 >= 1, which is 0 and which waits for scalar instruction 0",
     );
 }
 

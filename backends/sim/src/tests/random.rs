@@ -273,6 +273,7 @@ fn program() -> impl Strategy<Value = Program> {
             m.program.queues.push(Queue {
                 name: "qPoolDyn0".into(),
                 owner: Engine::GpSimd,
+                dge: DgeMode::Software,
             });
             m.input(F32, &[8, 8]);
             m.output(F32, &[8, 8]);
@@ -339,6 +340,7 @@ fn program_without(transfers: &[Transfer]) -> Program {
     m.program.queues.push(Queue {
         name: "qPoolDyn0".into(),
         owner: Engine::GpSimd,
+        dge: DgeMode::Software,
     });
     m.input(F32, &[8, 8]);
     m.output(F32, &[8, 8]);

@@ -144,7 +144,7 @@ fn a_transfer_takes_start_data_and_done() {
     wait(m.push(Engine::Vector, Op::Nop), 0, 16);
     let stats = m.profile().unwrap_or_else(|e| panic!("{e}")).stats;
     let nop = spans(&stats, "NOP")[0].0;
-    let data = 8.0 * (4.0 + 4096.0 / 17.0) + 7.0;
+    let data = 8.0 * (1.0 + 4096.0 / 17.0) + 7.0;
     close(nop, 8.0 + 1000.0 + data + 300.0 + 17.0, 0.001);
     assert_eq!(stats.hbm_read_bytes, 128 * 4096);
 }
@@ -174,4 +174,58 @@ fn transfers_share_engines_and_hbm() {
     let bytes = 2.0 * f64::from(16 << 20);
     close(time(1), 1008.0 + bytes / 410.0, 0.001);
     close(time(3) - time(2), bytes / 410.0, 0.001);
+}
+
+#[test]
+fn control_hides_behind_the_engine() {
+    let mut m = Maker::new("trn1");
+    let (i, tile) = (Reg(0), sbuf(F32, 128, 0, &[2048]));
+    m.push(
+        Engine::Vector,
+        Op::RegMove {
+            dst: i,
+            value: RegOrImm::Imm(0),
+        },
+    );
+    m.compute(Engine::Vector, Inst::Memset { dst: tile, bits: 1 });
+    m.push(
+        Engine::Vector,
+        Op::RegAlu {
+            dst: i,
+            op: RegOp::Add,
+            a: RegOrImm::Reg(i),
+            b: RegOrImm::Imm(1),
+        },
+    );
+    let back = Op::Branch {
+        cond: BranchCond::Lt,
+        a: RegOrImm::Reg(i),
+        b: RegOrImm::Imm(20),
+        target: 1,
+    };
+    m.push(Engine::Vector, back);
+    let stats = m.profile().unwrap_or_else(|e| panic!("{e}")).stats;
+    let sets = spans(&stats, "MEMSET");
+    assert_eq!(sets.len(), 20);
+    // The same tile is written again and again: the loop runs at the pipeline's pace, its 128 cycles of control beside it.
+    close((sets[19].0 - sets[9].0) / 10, (2048.0 + 390.0 + 42.0) / 1.12, 0.001);
+    let nops = spans(&stats, "COMPARE_BRANCH");
+    assert!(nops[3].0 < sets[3].1, "decoded while the engine works");
+}
+
+#[test]
+fn generated_descriptors_pace_a_queue() {
+    let interval = |dge| {
+        let mut m = Maker::new("trn2");
+        m.program.queues[0].dge = dge;
+        let x = m.input(U8, &[128, 64]);
+        for i in 0..9 {
+            m.load(x, &sbuf(U8, 128, 64 * i, &[64]), 0);
+        }
+        let stats = m.profile().unwrap_or_else(|e| panic!("{e}")).stats;
+        let loads = spans(&stats, "8192 B");
+        (loads[8].0 - loads[0].0) / 8
+    };
+    close(interval(DgeMode::Hardware), 860.0, 0.001);
+    assert!(interval(DgeMode::Static) < 200_000);
 }

@@ -144,6 +144,7 @@ names! {
     AluOp, "ALU operation", AluOp::ALL, AluOp::name;
     ActFunc, "activation function", ActFunc::ALL, ActFunc::name;
     Engine, "engine", Engine::ALL, Engine::name;
+    DgeMode, "descriptor generator", DgeMode::ALL, DgeMode::name;
     Space, "memory", [Space::Hbm, Space::Sbuf, Space::Psum], Space::name;
     RegOp, "register operation", [RegOp::Add, RegOp::Subtract, RegOp::Multiply, RegOp::Max, RegOp::Min], |op| match op {
         RegOp::Add => "add",

@@ -166,6 +166,7 @@ impl<'d> Reader<'d, '_> {
                 let queue = Queue {
                     name: fields.get("sym_name")?,
                     owner: fields.get("owner")?,
+                    dge: fields.get::<Option<DgeMode>>("dge")?.unwrap_or_default(),
                 };
                 self.program.queues.push(queue);
             }

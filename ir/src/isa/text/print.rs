@@ -38,6 +38,7 @@ pub fn print(program: &Program, options: PrintOptions) -> String {
         let mut attrs = Attrs::default();
         attrs.put("sym_name", &queue.name);
         attrs.put("owner", &queue.owner);
+        attrs.put("dge", &Some(queue.dge).filter(|&dge| dge != DgeMode::Static));
         body.push(operation("isa.queue", attrs));
     }
     for transfer in &program.transfers {

@@ -272,6 +272,7 @@ fn program() -> Program {
     program.queues = vec![Queue {
         name: "qSyncIO0".to_string(),
         owner: Engine::Sync,
+        dge: DgeMode::Hardware,
     }];
     let access = |space, offset| DmaAccess {
         space,

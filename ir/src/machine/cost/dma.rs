@@ -4,14 +4,31 @@ use super::super::ns_to_ps;
 use crate::machine::{MachineModel, Space};
 
 /// Who writes the descriptors of a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum DgeMode {
     /// Made ahead, in HBM.
+    #[default]
     Static,
     /// GpSimdE software, at run time.
     Software,
     /// A hardware descriptor generator (v3 and later).
     Hardware,
+}
+
+impl DgeMode {
+    /// Every mode, in declaration order.
+    pub const ALL: [DgeMode; 3] = [DgeMode::Static, DgeMode::Software, DgeMode::Hardware];
+
+    /// NKI's name of the mode.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DgeMode::Static => "none",
+            DgeMode::Software => "swdge",
+            DgeMode::Hardware => "hwdge",
+        }
+    }
 }
 
 /// What a transfer does to its data.
@@ -31,8 +48,9 @@ pub enum TransferKind {
 }
 
 impl MachineModel {
-    /// Time one DMA engine spends on one descriptor of `bytes`, picoseconds.
-    pub fn descriptor_ps(&self, bytes: u64, kind: TransferKind) -> u64 {
+    /// Time one DMA engine spends on one descriptor of `bytes` read from `source`, picoseconds. Reading HBM is slower than
+    /// writing it (C-8).
+    pub fn descriptor_ps(&self, bytes: u64, source: Space, kind: TransferKind) -> u64 {
         let d = &self.dma;
         let efficiency = match kind {
             TransferKind::Copy => 1.0,
@@ -41,7 +59,11 @@ impl MachineModel {
             TransferKind::Compute => d.compute_efficiency,
             TransferKind::Accumulate => d.accumulate_efficiency,
         };
-        let ns = d.descriptor_overhead_ns + bytes as f64 / (d.bytes_per_ns_per_engine * efficiency);
+        let rate = match source {
+            Space::Hbm => d.bytes_per_ns_per_engine,
+            Space::Sbuf | Space::Psum => d.store_bytes_per_ns_per_engine,
+        };
+        let ns = d.descriptor_overhead_ns + bytes as f64 / (rate * efficiency);
         ns_to_ps(ns.max(d.descriptor_min_ns))
     }
 
@@ -70,6 +92,43 @@ impl MachineModel {
     /// Trigger to first data, picoseconds.
     pub fn dma_start_ps(&self) -> u64 {
         ns_to_ps(self.dma.start_ns)
+    }
+
+    /// Time between two transfers of one ring on an engine, picoseconds.
+    pub fn ring_switch_ps(&self) -> u64 {
+        ns_to_ps(self.dma.ring_switch_ns)
+    }
+
+    /// Least time between the starts of two transfers of one queue, picoseconds.
+    pub fn queue_interval_ps(&self, mode: DgeMode) -> u64 {
+        match mode {
+            DgeMode::Static => 0,
+            DgeMode::Software | DgeMode::Hardware => ns_to_ps(self.dma.dge_queue_interval_ns),
+        }
+    }
+
+    /// Trigger to first data of a transfer whose descriptors `mode` writes, picoseconds: a generator's work on one transfer
+    /// is part of it.
+    pub fn dge_start_ps(&self, mode: DgeMode) -> u64 {
+        ns_to_ps(match mode {
+            DgeMode::Software => self.dma.swdge_start_ns,
+            DgeMode::Static | DgeMode::Hardware => self.dma.start_ns,
+        })
+    }
+
+    /// Time of the packet that writes a completion semaphore, picoseconds.
+    pub fn semaphore_packet_ps(&self) -> u64 {
+        ns_to_ps(self.dma.semaphore_packet_ns)
+    }
+
+    /// Length of an engine's turn for one ring, picoseconds: a packet of descriptors of `bytes` that take `one` each.
+    pub fn packet_ps(&self, bytes: u64, one: u64) -> u64 {
+        let packet = self.dma.packet_bytes_compute.max(1);
+        if bytes >= packet {
+            return (u128::from(one) * u128::from(packet) / u128::from(bytes)) as u64;
+        }
+        let descriptors = (packet / bytes.max(1)).min(self.dma.descriptors_per_packet_max).max(1);
+        one.saturating_mul(descriptors)
     }
 
     /// Last data to visible semaphore, picoseconds.

@@ -1,0 +1,345 @@
+//! The DMA engines of a core: rings served in turn, HBM bandwidth shared.
+//!
+//! Every engine has one ring per queue, served in order. An engine gives its rings a packet each in turn; packets are short (4 KiB), so
+//! turns are modelled as rates: each ring with work has the share of the engine that the length of its packets gives it. All engines share
+//! the bandwidth of HBM: what would exceed it slows every transfer that touches HBM alike. Rates change only when a transfer
+//! enters or leaves an engine, so time is spent per transfer, not per packet.
+//!
+//! Times are picoseconds; rates inside are f64, completion times whole.
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use crate::series::Series;
+
+/// What a transfer needs of the engines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Work by engine, picoseconds at full rate.
+    pub engine_ps: Vec<u64>,
+    /// Bytes read and written in HBM.
+    pub hbm_bytes: u64,
+    /// Length of a packet, picoseconds at full rate: its turn.
+    pub packet_ps: u64,
+}
+
+/// Engines that have finished a transfer at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Number that [`Rings::submit`] was given.
+    pub token: u32,
+    /// How many engines.
+    pub engines: u32,
+    /// When the first engine began, if these were the last engines.
+    pub begun: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Flight {
+    token: u32,
+    engine_ps: Vec<u64>,
+    /// Bytes of HBM per picosecond of work.
+    hbm_rate: f64,
+    packet_ps: f64,
+    left: u32,
+    begun: u64,
+}
+
+/// The transfer at the head of a ring.
+#[derive(Clone, Debug)]
+struct Active {
+    queue: u16,
+    flight: u32,
+    /// Work left, picoseconds at full rate.
+    left: f64,
+    /// Work done per picosecond.
+    rate: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Engine {
+    active: SmallVec<[Active; 4]>,
+    /// Transfers behind the heads, by queue.
+    behind: Vec<VecDeque<u32>>,
+    waiting: u32,
+}
+
+/// The DMA engines of one core.
+#[derive(Clone, Debug)]
+pub struct Rings {
+    engines: Vec<Engine>,
+    flights: Vec<Flight>,
+    free: Vec<u32>,
+    now: u64,
+    switch_ps: f64,
+    /// Bytes per picosecond that HBM gives.
+    cap: f64,
+    /// Bytes per picosecond that all transfers together want, and get.
+    demand: f64,
+    moved: f64,
+    active: u32,
+    stale: bool,
+    /// Bytes of HBM over time, if they are recorded.
+    pub traffic: Option<Series>,
+}
+
+impl Rings {
+    /// `engines` idle engines with `queues` rings each; `switch_ps` passes between two transfers of a ring, `cap` is in bytes per
+    /// picosecond.
+    pub fn new(engines: usize, queues: usize, switch_ps: u64, cap: f64) -> Rings {
+        let engine = Engine {
+            behind: vec![VecDeque::new(); queues],
+            ..Engine::default()
+        };
+        Rings {
+            engines: vec![engine; engines],
+            flights: Vec::new(),
+            free: Vec::new(),
+            now: 0,
+            switch_ps: switch_ps as f64,
+            cap,
+            demand: 0.0,
+            moved: 0.0,
+            active: 0,
+            stale: false,
+            traffic: None,
+        }
+    }
+
+    /// Bytes per picosecond that the transfers under way would take from an HBM that is not shared.
+    pub fn demand(&self) -> f64 {
+        self.demand
+    }
+
+    /// Changes what HBM gives from `now` on.
+    pub fn set_cap(&mut self, now: u64, cap: f64, out: &mut Vec<Finished>) {
+        if cap != self.cap {
+            self.advance(now, out);
+            self.cap = cap;
+            self.stale = true;
+        }
+    }
+
+    /// A transfer reaches the engines at `now`, which is not before any earlier call's. `token` comes back in [`Finished`].
+    pub fn submit(&mut self, now: u64, queue: u16, load: &Load, token: u32, out: &mut Vec<Finished>) {
+        self.advance(now, out);
+        let work: u64 = load.engine_ps.iter().sum();
+        let flight = Flight {
+            token,
+            engine_ps: load.engine_ps.clone(),
+            hbm_rate: load.hbm_bytes as f64 / work.max(1) as f64,
+            packet_ps: load.packet_ps.max(1) as f64,
+            left: self.engines.len() as u32,
+            begun: u64::MAX,
+        };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.flights[id as usize] = flight;
+                id
+            }
+            None => {
+                self.flights.push(flight);
+                self.flights.len() as u32 - 1
+            }
+        };
+        for e in 0..self.engines.len() {
+            if self.engines[e].active.iter().any(|a| a.queue == queue) {
+                let engine = &mut self.engines[e];
+                if let Some(ring) = engine.behind.get_mut(queue as usize) {
+                    ring.push_back(id);
+                    engine.waiting += 1;
+                }
+            } else {
+                self.begin(e, queue, id, 0.0);
+            }
+        }
+        self.stale = true;
+    }
+
+    fn begin(&mut self, engine: usize, queue: u16, id: u32, switch: f64) {
+        let flight = &mut self.flights[id as usize];
+        flight.begun = flight.begun.min(self.now);
+        let left = flight.engine_ps.get(engine).copied().unwrap_or(0) as f64 + switch;
+        self.engines[engine].active.push(Active {
+            queue,
+            flight: id,
+            left,
+            rate: 0.0,
+        });
+        self.active += 1;
+    }
+
+    /// Lets time pass until `now`; what finishes is added to `out`.
+    pub fn advance(&mut self, now: u64, out: &mut Vec<Finished>) {
+        if now <= self.now {
+            return;
+        }
+        self.settle();
+        let passed = (now - self.now) as f64;
+        if let Some(traffic) = &mut self.traffic {
+            traffic.add(self.now, now, self.moved);
+        }
+        self.now = now;
+        if self.active == 0 {
+            return;
+        }
+        for e in 0..self.engines.len() {
+            let mut i = 0;
+            while i < self.engines[e].active.len() {
+                let a = &mut self.engines[e].active[i];
+                a.left -= a.rate * passed;
+                if a.left >= 0.5 {
+                    i += 1;
+                    continue;
+                }
+                let (queue, id) = (a.queue, a.flight);
+                self.engines[e].active.remove(i);
+                self.active -= 1;
+                self.stale = true;
+                self.finish(id, out);
+                let next = if self.engines[e].waiting > 0 {
+                    self.engines[e].behind.get_mut(queue as usize).and_then(VecDeque::pop_front)
+                } else {
+                    None
+                };
+                if let Some(next) = next {
+                    self.engines[e].waiting -= 1;
+                    self.begin(e, queue, next, self.switch_ps);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, id: u32, out: &mut Vec<Finished>) {
+        let flight = &mut self.flights[id as usize];
+        flight.left -= 1;
+        let begun = (flight.left == 0).then_some(flight.begun);
+        let token = flight.token;
+        match out.iter_mut().find(|f| f.token == token) {
+            Some(same) => {
+                same.engines += 1;
+                same.begun = begun;
+            }
+            None => out.push(Finished {
+                token,
+                engines: 1,
+                begun,
+            }),
+        }
+        if begun.is_some() {
+            self.free.push(id);
+        }
+    }
+
+    /// Works out the rates after a change.
+    fn settle(&mut self) {
+        if !self.stale {
+            return;
+        }
+        self.stale = false;
+        let mut demand = 0.0;
+        for engine in &mut self.engines {
+            if let [only] = engine.active.as_mut_slice() {
+                only.rate = 1.0;
+                demand += self.flights[only.flight as usize].hbm_rate;
+                continue;
+            }
+            let all: f64 = engine.active.iter().map(|a| self.flights[a.flight as usize].packet_ps).sum();
+            for a in &mut engine.active {
+                let flight = &self.flights[a.flight as usize];
+                a.rate = flight.packet_ps / all;
+                demand += a.rate * flight.hbm_rate;
+            }
+        }
+        self.demand = demand;
+        self.moved = demand.min(self.cap);
+        if demand > self.cap {
+            let slow = self.cap / demand;
+            for a in self.engines.iter_mut().flat_map(|e| &mut e.active) {
+                if self.flights[a.flight as usize].hbm_rate > 0.0 {
+                    a.rate *= slow;
+                }
+            }
+        }
+    }
+
+    /// When the next transfer leaves an engine, if nothing else happens.
+    pub fn next(&mut self) -> Option<u64> {
+        self.settle();
+        let mut soonest = f64::INFINITY;
+        for a in self.engines.iter().flat_map(|e| &e.active) {
+            if a.rate > 0.0 {
+                soonest = soonest.min(a.left / a.rate);
+            }
+        }
+        soonest.is_finite().then(|| self.now + (soonest.ceil() as u64).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(ps: &[u64], hbm_bytes: u64) -> Load {
+        Load {
+            engine_ps: ps.to_vec(),
+            hbm_bytes,
+            packet_ps: 100,
+        }
+    }
+
+    /// Runs to the end; completion time by token.
+    fn ends(mut rings: Rings, submitted: &[(u64, u16, Load)]) -> Vec<u64> {
+        let mut ends = vec![0; submitted.len()];
+        let mut out = Vec::new();
+        let mut rest = submitted.iter().enumerate().peekable();
+        loop {
+            let (due, arrival) = (rings.next(), rest.peek().map(|x| x.1.0));
+            let now = match (due, arrival) {
+                (Some(d), Some(a)) => d.min(a),
+                (Some(t), None) | (None, Some(t)) => t,
+                (None, None) => return ends,
+            };
+            rings.advance(now, &mut out);
+            if let Some((token, (at, queue, load))) = rest.next_if(|x| x.1.0 <= now) {
+                rings.submit(*at, *queue, load, token as u32, &mut out);
+            }
+            out.drain(..)
+                .filter(|f| f.begun.is_some())
+                .for_each(|f| ends[f.token as usize] = now);
+        }
+    }
+
+    #[test]
+    fn a_ring_is_served_in_order_with_a_pause_between() {
+        let rings = Rings::new(2, 1, 10, 1e9);
+        let l = load(&[100, 50], 0);
+        assert_eq!(ends(rings, &[(0, 0, l.clone()), (0, 0, l)]), [100, 210]);
+    }
+
+    #[test]
+    fn rings_take_turns() {
+        let rings = Rings::new(1, 2, 0, 1e9);
+        // Both at half rate until the short one is through.
+        assert_eq!(ends(rings, &[(0, 0, load(&[1000], 0)), (0, 1, load(&[100], 0))]), [1100, 200]);
+    }
+
+    #[test]
+    fn hbm_is_shared() {
+        // Two engines want 1 byte per picosecond each of 1 in all; what stays on chip is not slowed.
+        let rings = Rings::new(2, 2, 0, 1.0);
+        let both = [(0, 0, load(&[1000, 1000], 2000))];
+        assert_eq!(ends(rings.clone(), &both), [2000]);
+        let mixed = [(0, 0, load(&[1000, 0], 2000)), (0, 1, load(&[0, 500], 0))];
+        // The empty shares cost a picosecond.
+        assert_eq!(ends(rings, &mixed), [2001, 501]);
+    }
+
+    #[test]
+    fn engines_work_apart() {
+        let rings = Rings::new(2, 1, 0, 1e9);
+        // The second transfer's work is on the engine that the first leaves idle.
+        assert_eq!(ends(rings, &[(0, 0, load(&[1000, 1], 0)), (0, 0, load(&[1, 400], 0))]), [1000, 1001]);
+    }
+}

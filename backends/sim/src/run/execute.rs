@@ -1,0 +1,256 @@
+//! What one instruction does, and the time it takes.
+
+use ferrite_ir::diag::Diagnostic;
+use ferrite_ir::isa::{Engine, Instr, Op, UpdateAt, UpdateKind};
+use ferrite_ir::machine::cost::{DgeMode, Time};
+
+use super::transfer::Started;
+use super::{Change, Event, IN_FLIGHT, Run};
+use crate::dma;
+use crate::exec;
+use crate::stats::Span;
+
+impl<'a> Run<'a> {
+    /// Runs one instruction at `now`; returns when the next may start.
+    pub(super) fn execute(&mut self, now: u64, e: usize, pc: u32, instr: &'a Instr) -> Result<u64, Diagnostic> {
+        let engine = Engine::ALL[e];
+        let prepared = self.prepared;
+        let step = &prepared.streams[e][pc as usize];
+        let mut time = step.time;
+        let mut next_pc = pc + 1;
+        if let Some(tracker) = &mut self.tracker {
+            let wait = instr.wait.map(|w| (w.semaphore, w.value));
+            tracker
+                .start(engine, pc, now, wait, step.accesses)
+                .map_err(|text| self.illegal(now, e, pc, text))?;
+        }
+        if step.table != 0 && self.engines[e].table != step.table {
+            let (has, needs) = (self.engines[e].table, step.table);
+            let text = format!("needs table set {needs}; the engine has set {has} loaded");
+            return Err(self.illegal(now, e, pc, text));
+        }
+        let mut next = None;
+        match &instr.op {
+            Op::Compute(inst) => {
+                if let Some(data) = &mut self.data {
+                    let done = exec::compute(&mut data.memory, &mut data.scratch, engine, inst);
+                    done.map_err(|text| self.illegal(now, e, pc, text))?;
+                }
+            }
+            Op::ActTableLoad { set } => self.engines[e].table = *set,
+            Op::LoadStationary { src } => {
+                self.array.load(now, time, src);
+                if let Some(data) = &mut self.data {
+                    data.stationary.load(&data.memory, src, &mut data.products);
+                }
+                next = Some(now); // the multiply may be looked at while the load runs
+            }
+            Op::MultiplyMoving {
+                dst,
+                moving,
+                accumulate,
+                transpose,
+            } => {
+                self.multiply_legal(dst, moving, *transpose)
+                    .map_err(|text| self.illegal(now, e, pc, text))?;
+                time = self.array.multiply(now, dst, moving, *transpose, self.model);
+                let flops = 2 * u64::from(moving.partitions) * u64::from(dst.partitions) * dst.elements() as u64;
+                self.stats.pe_flops += flops;
+                self.stats.pe_transpose_flops += if *transpose { flops } else { 0 };
+                if let Some(data) = &mut self.data {
+                    if *transpose {
+                        data.stationary.transpose(&mut data.memory, dst, &mut data.products);
+                    } else {
+                        data.stationary
+                            .multiply(&mut data.memory, dst, moving, *accumulate, &mut data.products);
+                    }
+                }
+                next = Some(now); // the next load runs behind this multiply
+            }
+            Op::DmaTrigger { transfer } => {
+                let number = *transfer as usize;
+                let (t, s) = (&self.program.transfers[number], &prepared.transfers[number]);
+                if let Some(tracker) = &mut self.tracker {
+                    tracker
+                        .transfer(engine, t.queue, t.semaphore, s.accesses)
+                        .map_err(|text| self.illegal(now, e, pc, text))?;
+                }
+                let dge = self.program.queues[t.queue as usize].dge;
+                if dge == DgeMode::Software && engine == Engine::GpSimd {
+                    // GpSimdE writes the descriptors itself.
+                    time.occupancy += self.model.dma_generate_ps(dge);
+                    time.latency += self.model.dma_generate_ps(dge);
+                }
+                self.trigger(Started {
+                    at: now + step.time.latency,
+                    engine: e,
+                    instruction: pc,
+                    queue: t.queue,
+                    semaphore: t.semaphore,
+                    dge,
+                    cost: &s.cost,
+                    accesses: s.accesses,
+                    location: t.loc,
+                });
+                if let Some(data) = &mut self.data {
+                    dma::run_transfer(t, &mut data.memory, &prepared.layout);
+                }
+            }
+            Op::DmaIndirect(i) => {
+                let Some(s) = prepared.indirect.get(&(e, pc)) else {
+                    return Err(Diagnostic::bug("an indirect transfer was not prepared"));
+                };
+                if let Some(tracker) = &mut self.tracker {
+                    tracker
+                        .transfer(engine, i.queue, i.semaphore, s.accesses)
+                        .map_err(|text| self.illegal(now, e, pc, text))?;
+                }
+                self.trigger(Started {
+                    at: now + self.model.dma_trigger_ps(DgeMode::Software),
+                    engine: e,
+                    instruction: pc,
+                    queue: i.queue,
+                    semaphore: i.semaphore,
+                    dge: DgeMode::Software,
+                    cost: &s.cost,
+                    accesses: s.accesses,
+                    location: instr.loc,
+                });
+                if let Some(data) = &mut self.data {
+                    let done = dma::run_indirect(i, &mut data.memory, &prepared.layout);
+                    done.map_err(|text| self.illegal(now, e, pc, text))?;
+                }
+            }
+            Op::RangeClear { first, count } => {
+                if let Some(tracker) = &mut self.tracker {
+                    tracker
+                        .clear(engine, *first, *count)
+                        .map_err(|text| self.illegal(now, e, pc, text))?;
+                }
+                let (first, count) = (*first, *count);
+                self.push(now + time.latency, Event::Clear { first, count });
+            }
+            op @ (Op::RegMove { .. } | Op::RegAlu { .. } | Op::RegLoad { .. } | Op::Branch { .. }) => {
+                next_pc = self.control(e, pc, now, op)?.unwrap_or(next_pc);
+                // What the sequencer decodes next may depend on it.
+                let state = &mut self.engines[e];
+                state.sequencer = state.sequencer.max(now + time.occupancy);
+            }
+            Op::Semaphore | Op::Nop => {}
+        }
+        if let (Some(tracker), Some(update)) = (&mut self.tracker, instr.update) {
+            tracker
+                .update(engine, update)
+                .map_err(|text| self.illegal(now, e, pc, text))?;
+        }
+        self.account(now, e, pc, instr, time);
+        self.engines[e].pc = next_pc;
+        Ok(next.unwrap_or(now + time.occupancy))
+    }
+
+    /// Ports, pipeline, completion, update and statistics of an instruction that started at `now`.
+    fn account(&mut self, now: u64, e: usize, pc: u32, instr: &Instr, time: Time) {
+        let prepared = self.prepared;
+        let step = &prepared.streams[e][pc as usize];
+        let mut mask = step.ports;
+        while mask != 0 {
+            let port = mask.trailing_zeros() as usize;
+            mask &= mask - 1;
+            self.ports[port] = (now + time.data, e as u8);
+        }
+        let done = now + time.latency;
+        let state = &mut self.engines[e];
+        let accesses = &prepared.accesses[step.accesses.0 as usize..step.accesses.1 as usize];
+        if e != Engine::Tensor.index() {
+            while state.in_flight.front().is_some_and(|f| f.0 <= now) || state.in_flight.len() >= IN_FLIGHT {
+                state.in_flight.pop_front();
+            }
+            for &(region, touch) in accesses {
+                if touch.writes() {
+                    state.in_flight.push_back((done, region));
+                }
+            }
+        }
+        // Instructions of one engine complete in order.
+        state.last_done = state.last_done.max(done);
+        let visible = state.last_done;
+        state.busy.add(now, done);
+        state.occupied += time.occupancy;
+        state.instructions += 1;
+        state.opcodes[step.name as usize] += 1;
+        self.end = self.end.max(done);
+        if let Some(record) = &mut self.record {
+            record.spans.push(Span {
+                track: e as u32,
+                name: u32::from(step.name),
+                start_ps: now,
+                end_ps: done,
+                bytes: 0,
+                instruction: pc,
+                location: instr.loc,
+            });
+            record.occupancy.touch(&prepared.regions, accesses, now, done);
+        }
+        if let Some(update) = instr.update {
+            let change = match update.kind {
+                UpdateKind::Add(n) => Change::Add(n),
+                UpdateKind::Subtract(n) => Change::Subtract(n),
+                UpdateKind::Write(n) => Change::Write(n),
+            };
+            let at = if update.at == UpdateAt::Read { now } else { visible };
+            let semaphore = update.semaphore;
+            self.push(
+                at,
+                Event::Semaphore {
+                    semaphore,
+                    change,
+                    engine: e as u8,
+                    instruction: pc,
+                },
+            );
+        }
+    }
+
+    /// What a multiply needs of the stationary operand loaded last.
+    fn multiply_legal(
+        &self,
+        dst: &ferrite_ir::isa::Ap,
+        moving: &ferrite_ir::isa::Ap,
+        transpose: bool,
+    ) -> Result<(), String> {
+        let Some(s) = &self.array.loaded else {
+            return Err("multiplies before a stationary operand is loaded".into());
+        };
+        if (s.partition, s.partitions) != (moving.partition, moving.partitions) {
+            return Err(format!(
+                "the moving operand is on partitions {}..{}, the stationary one on {}..{}",
+                moving.partition,
+                moving.partition + moving.partitions,
+                s.partition,
+                s.partition + s.partitions
+            ));
+        }
+        if s.elements() != dst.partitions as usize {
+            return Err(format!(
+                "the result has {} partitions, the stationary operand {} columns",
+                dst.partitions,
+                s.elements()
+            ));
+        }
+        if transpose {
+            if dst.elements() != s.partitions as usize {
+                return Err(format!(
+                    "transposes {} partitions into {} columns",
+                    s.partitions,
+                    dst.elements()
+                ));
+            }
+            if dst.dtype.bytes() == 2 && dst.dtype != s.dtype {
+                return Err(format!("transposes {} into {}", s.dtype, dst.dtype));
+            }
+        } else if !self.model.matmul_pair_ok(s.dtype, moving.dtype) {
+            return Err(format!("TensorE does not multiply {} by {}", s.dtype, moving.dtype));
+        }
+        Ok(())
+    }
+}
