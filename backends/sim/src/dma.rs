@@ -132,6 +132,7 @@ fn spread(cost: &mut TransferCost, batches: &[Batch], first: u64, model: &Machin
         cost.descriptors = cost.descriptors.saturating_add(batch.count);
         load.packet_ps = load.packet_ps.max(model.packet_ps(batch.bytes, one));
     }
+    load.store = batches.iter().all(|b| b.source == Space::Sbuf);
     load.hbm_bytes = cost.hbm_read.saturating_add(cost.hbm_written);
 }
 

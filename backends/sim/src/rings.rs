@@ -1,7 +1,8 @@
 //! The DMA engines of a core: rings served in turn, HBM bandwidth shared.
 //!
 //! Every engine has one ring per queue, served in order. An engine gives its rings a packet each in turn; packets are short (4 KiB), so
-//! turns are modelled as rates: each ring with work has the share of the engine that the length of its packets gives it. All engines share
+//! turns are modelled as rates: each ring with work has the share of the engine that the length of its packets gives it. Loads (whatever
+//! reads HBM) and stores are two such groups beside each other, slowed alike where their sum exceeds what the engine can move. All engines share
 //! the bandwidth of HBM: what would exceed it slows every transfer that touches HBM alike. Rates change only when a transfer
 //! enters or leaves an engine, so time is spent per transfer, not per packet.
 //!
@@ -22,6 +23,8 @@ pub struct Load {
     pub hbm_bytes: u64,
     /// Length of a packet, picoseconds at full rate: its turn.
     pub packet_ps: u64,
+    /// Whether it is a store: nothing is read from HBM.
+    pub store: bool,
 }
 
 /// Engines that have finished a transfer at one moment.
@@ -42,6 +45,7 @@ struct Flight {
     /// Bytes of HBM per picosecond of work.
     hbm_rate: f64,
     packet_ps: f64,
+    store: bool,
     left: u32,
     begun: u64,
 }
@@ -73,6 +77,8 @@ pub struct Rings {
     free: Vec<u32>,
     now: u64,
     switch_ps: f64,
+    /// Rate of loads and stores that run beside each other on an engine, over their rates alone.
+    both: f64,
     /// Bytes per picosecond that HBM gives.
     cap: f64,
     /// Bytes per picosecond that all transfers together want, and get.
@@ -86,8 +92,8 @@ pub struct Rings {
 
 impl Rings {
     /// `engines` idle engines with `queues` rings each; `switch_ps` passes between two transfers of a ring, `cap` is in bytes per
-    /// picosecond.
-    pub fn new(engines: usize, queues: usize, switch_ps: u64, cap: f64) -> Rings {
+    /// picosecond, `both` is the rate of loads and stores beside each other over their rates alone.
+    pub fn new(engines: usize, queues: usize, switch_ps: u64, both: f64, cap: f64) -> Rings {
         let engine = Engine {
             behind: vec![VecDeque::new(); queues],
             ..Engine::default()
@@ -98,6 +104,7 @@ impl Rings {
             free: Vec::new(),
             now: 0,
             switch_ps: switch_ps as f64,
+            both,
             cap,
             demand: 0.0,
             moved: 0.0,
@@ -130,6 +137,7 @@ impl Rings {
             engine_ps: load.engine_ps.clone(),
             hbm_rate: load.hbm_bytes as f64 / work.max(1) as f64,
             packet_ps: load.packet_ps.max(1) as f64,
+            store: load.store,
             left: self.engines.len() as u32,
             begun: u64::MAX,
         };
@@ -245,10 +253,15 @@ impl Rings {
                 demand += self.flights[only.flight as usize].hbm_rate;
                 continue;
             }
-            let all: f64 = engine.active.iter().map(|a| self.flights[a.flight as usize].packet_ps).sum();
+            let mut turns = [0.0; 2];
+            for a in &engine.active {
+                let flight = &self.flights[a.flight as usize];
+                turns[usize::from(flight.store)] += flight.packet_ps;
+            }
+            let share = if turns[0] > 0.0 && turns[1] > 0.0 { self.both } else { 1.0 };
             for a in &mut engine.active {
                 let flight = &self.flights[a.flight as usize];
-                a.rate = flight.packet_ps / all;
+                a.rate = share * flight.packet_ps / turns[usize::from(flight.store)];
                 demand += a.rate * flight.hbm_rate;
             }
         }
@@ -286,6 +299,7 @@ mod tests {
             engine_ps: ps.to_vec(),
             hbm_bytes,
             packet_ps: 100,
+            store: false,
         }
     }
 
@@ -313,14 +327,14 @@ mod tests {
 
     #[test]
     fn a_ring_is_served_in_order_with_a_pause_between() {
-        let rings = Rings::new(2, 1, 10, 1e9);
+        let rings = Rings::new(2, 1, 10, 0.8, 1e9);
         let l = load(&[100, 50], 0);
         assert_eq!(ends(rings, &[(0, 0, l.clone()), (0, 0, l)]), [100, 210]);
     }
 
     #[test]
     fn rings_take_turns() {
-        let rings = Rings::new(1, 2, 0, 1e9);
+        let rings = Rings::new(1, 2, 0, 0.8, 1e9);
         // Both at half rate until the short one is through.
         assert_eq!(ends(rings, &[(0, 0, load(&[1000], 0)), (0, 1, load(&[100], 0))]), [1100, 200]);
     }
@@ -328,7 +342,7 @@ mod tests {
     #[test]
     fn hbm_is_shared() {
         // Two engines want 1 byte per picosecond each of 1 in all; what stays on chip is not slowed.
-        let rings = Rings::new(2, 2, 0, 1.0);
+        let rings = Rings::new(2, 2, 0, 0.8, 1.0);
         let both = [(0, 0, load(&[1000, 1000], 2000))];
         assert_eq!(ends(rings.clone(), &both), [2000]);
         let mixed = [(0, 0, load(&[1000, 0], 2000)), (0, 1, load(&[0, 500], 0))];
@@ -337,8 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn loads_and_stores_run_beside_each_other() {
+        let rings = Rings::new(1, 2, 0, 0.8, 1e9);
+        let store = Load {
+            store: true,
+            ..load(&[400], 0)
+        };
+        // 400 of each at 0.8, then the rest of the load alone.
+        assert_eq!(ends(rings, &[(0, 0, load(&[1000], 0)), (0, 1, store)]), [1100, 500]);
+    }
+
+    #[test]
     fn engines_work_apart() {
-        let rings = Rings::new(2, 1, 0, 1e9);
+        let rings = Rings::new(2, 1, 0, 0.8, 1e9);
         // The second transfer's work is on the engine that the first leaves idle.
         assert_eq!(ends(rings, &[(0, 0, load(&[1000, 1], 0)), (0, 0, load(&[1, 400], 0))]), [1000, 1001]);
     }

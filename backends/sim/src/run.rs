@@ -181,6 +181,7 @@ impl<'a> Run<'a> {
             model.dma.engines as usize,
             program.queues.len(),
             model.ring_switch_ps(),
+            model.dma_duplex_factor(),
             model.hbm.cap_gb_per_s / 1000.0,
         );
         let record = options.timeline.then(|| {

@@ -184,7 +184,7 @@ impl Reader {
 
 /// Refuses values that the cost functions and the simulator cannot work with.
 fn check(m: &MachineModel) -> Result<(), Diagnostic> {
-    let positive: [(&str, f64); 30] = [
+    let positive: [(&str, f64); 32] = [
         ("clocks.tensor_mhz", m.clocks.tensor_mhz as f64),
         ("clocks.vector_mhz", m.clocks.vector_mhz as f64),
         ("clocks.scalar_mhz", m.clocks.scalar_mhz as f64),
@@ -203,6 +203,14 @@ fn check(m: &MachineModel) -> Result<(), Diagnostic> {
         ("dma.queues_per_engine", m.dma.queues_per_engine as f64),
         ("dma.partitions_per_engine", m.dma.partitions_per_engine as f64),
         ("dma.bytes_per_ns_per_engine", m.dma.bytes_per_ns_per_engine),
+        (
+            "dma.store_bytes_per_ns_per_engine",
+            m.dma.store_bytes_per_ns_per_engine,
+        ),
+        (
+            "dma.burst_bytes_per_ns_per_engine",
+            m.dma.burst_bytes_per_ns_per_engine,
+        ),
         ("dma.bytes_per_descriptor_max", m.dma.bytes_per_descriptor_max as f64),
         (
             "dma.transpose_efficiency_hbm_to_sbuf",

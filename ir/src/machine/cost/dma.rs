@@ -94,6 +94,13 @@ impl MachineModel {
         ns_to_ps(self.dma.start_ns)
     }
 
+    /// Rate of loads and of stores that run beside each other on one engine, over their rates alone: together they reach the burst
+    /// rate (our assumption, from a kernel that moves 294 GB/s in both directions on trn1, B-13).
+    pub fn dma_duplex_factor(&self) -> f64 {
+        let d = &self.dma;
+        (d.burst_bytes_per_ns_per_engine / (d.bytes_per_ns_per_engine + d.store_bytes_per_ns_per_engine)).min(1.0)
+    }
+
     /// Time between two transfers of one ring on an engine, picoseconds.
     pub fn ring_switch_ps(&self) -> u64 {
         ns_to_ps(self.dma.ring_switch_ns)
