@@ -1,4 +1,6 @@
-//! What the benchmarks share: where cases lie, and the least time a case can take.
+//! What the benchmarks share: where cases lie, the least time a case can take, and the calibration of the simulator.
+
+pub mod calibration;
 
 use std::path::{Path, PathBuf};
 

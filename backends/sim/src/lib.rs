@@ -32,6 +32,6 @@ mod testing;
 mod tests;
 
 pub use options::{Mode, Options};
-pub use simulator::{RunResult, Simulator, check};
 pub use series::Series;
+pub use simulator::{RunResult, Simulator, check};
 pub use stats::{EngineStats, Producer, Reason, Span, Stall, Stats, Timeline, Track};

@@ -207,7 +207,10 @@ impl Rings {
                 self.stale = true;
                 self.finish(id, out);
                 let next = if self.engines[e].waiting > 0 {
-                    self.engines[e].behind.get_mut(queue as usize).and_then(VecDeque::pop_front)
+                    self.engines[e]
+                        .behind
+                        .get_mut(queue as usize)
+                        .and_then(VecDeque::pop_front)
                 } else {
                     None
                 };
@@ -258,7 +261,11 @@ impl Rings {
                 let flight = &self.flights[a.flight as usize];
                 turns[usize::from(flight.store)] += flight.packet_ps;
             }
-            let share = if turns[0] > 0.0 && turns[1] > 0.0 { self.both } else { 1.0 };
+            let share = if turns[0] > 0.0 && turns[1] > 0.0 {
+                self.both
+            } else {
+                1.0
+            };
             for a in &mut engine.active {
                 let flight = &self.flights[a.flight as usize];
                 a.rate = share * flight.packet_ps / turns[usize::from(flight.store)];
@@ -336,7 +343,10 @@ mod tests {
     fn rings_take_turns() {
         let rings = Rings::new(1, 2, 0, 0.8, 1e9);
         // Both at half rate until the short one is through.
-        assert_eq!(ends(rings, &[(0, 0, load(&[1000], 0)), (0, 1, load(&[100], 0))]), [1100, 200]);
+        assert_eq!(
+            ends(rings, &[(0, 0, load(&[1000], 0)), (0, 1, load(&[100], 0))]),
+            [1100, 200]
+        );
     }
 
     #[test]
@@ -365,6 +375,9 @@ mod tests {
     fn engines_work_apart() {
         let rings = Rings::new(2, 1, 0, 0.8, 1e9);
         // The second transfer's work is on the engine that the first leaves idle.
-        assert_eq!(ends(rings, &[(0, 0, load(&[1000, 1], 0)), (0, 0, load(&[1, 400], 0))]), [1000, 1001]);
+        assert_eq!(
+            ends(rings, &[(0, 0, load(&[1000, 1], 0)), (0, 0, load(&[1, 400], 0))]),
+            [1000, 1001]
+        );
     }
 }

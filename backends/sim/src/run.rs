@@ -356,14 +356,7 @@ impl<'a> Run<'a> {
     }
 
     /// Earliest start of an instruction whose semaphore has allowed it, and what it waits for until then.
-    fn start_time(
-        &self,
-        now: u64,
-        e: usize,
-        op: &Op,
-        ports: u16,
-        accesses: (u32, u32),
-    ) -> (u64, Option<Reason>) {
+    fn start_time(&self, now: u64, e: usize, op: &Op, ports: u16, accesses: (u32, u32)) -> (u64, Option<Reason>) {
         let (mut start, mut reason) = (now, None);
         let mut later = |time: u64, why: Reason| {
             if time > start {

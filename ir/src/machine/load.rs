@@ -203,14 +203,8 @@ fn check(m: &MachineModel) -> Result<(), Diagnostic> {
         ("dma.queues_per_engine", m.dma.queues_per_engine as f64),
         ("dma.partitions_per_engine", m.dma.partitions_per_engine as f64),
         ("dma.bytes_per_ns_per_engine", m.dma.bytes_per_ns_per_engine),
-        (
-            "dma.store_bytes_per_ns_per_engine",
-            m.dma.store_bytes_per_ns_per_engine,
-        ),
-        (
-            "dma.burst_bytes_per_ns_per_engine",
-            m.dma.burst_bytes_per_ns_per_engine,
-        ),
+        ("dma.store_bytes_per_ns_per_engine", m.dma.store_bytes_per_ns_per_engine),
+        ("dma.burst_bytes_per_ns_per_engine", m.dma.burst_bytes_per_ns_per_engine),
         ("dma.bytes_per_descriptor_max", m.dma.bytes_per_descriptor_max as f64),
         (
             "dma.transpose_efficiency_hbm_to_sbuf",

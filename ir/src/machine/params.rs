@@ -110,7 +110,7 @@ pub struct Dma {
     pub descriptor_min_ns: f64,
     /// Time between two transfers of one ring on an engine, ns: the next one's descriptors are fetched.
     pub ring_switch_ns: f64,
-    /// Least time between two transfers of a queue whose descriptors are generated at run time, ns.
+    /// Least time between two transfers of a queue whose descriptors a hardware generator writes, ns.
     pub dge_queue_interval_ns: f64,
     /// Trigger to first data, ns.
     pub start_ns: f64,

@@ -45,7 +45,9 @@ pub(super) struct Flight<'c> {
 impl<'a> Run<'a> {
     /// A trigger has been given: descriptors are made, if they are not there, and fetched; then the transfer reaches the engines.
     pub(super) fn trigger(&mut self, started: Started<'a>) {
-        let Started { at, queue, dge, cost, .. } = started;
+        let Started {
+            at, queue, dge, cost, ..
+        } = started;
         let mut begin = at;
         if dge == DgeMode::Hardware
             && let Some(free) = self.generators.iter_mut().min()

@@ -4,9 +4,7 @@ use super::super::ns_to_ps;
 use crate::machine::{MachineModel, Space};
 
 /// Who writes the descriptors of a transfer.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum DgeMode {
     /// Made ahead, in HBM.
     #[default]
@@ -110,7 +108,9 @@ impl MachineModel {
     pub fn queue_interval_ps(&self, mode: DgeMode) -> u64 {
         match mode {
             DgeMode::Static => 0,
-            DgeMode::Software | DgeMode::Hardware => ns_to_ps(self.dma.dge_queue_interval_ns),
+            // GpSimdE's own pace is the limit (C-24).
+            DgeMode::Software => 0,
+            DgeMode::Hardware => ns_to_ps(self.dma.dge_queue_interval_ns),
         }
     }
 
