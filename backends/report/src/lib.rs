@@ -6,6 +6,7 @@
 pub mod figure;
 pub mod hot;
 pub mod html;
+mod interactive;
 mod occupancy;
 pub mod profile;
 pub mod summary;

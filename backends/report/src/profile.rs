@@ -26,6 +26,10 @@ pub struct Profile {
     pub peak_flops: f64,
     /// HBM bandwidth of all cores together, in bytes per second.
     pub hbm_bandwidth: f64,
+    /// Bytes of SBUF of one core.
+    pub sbuf_bytes: u64,
+    /// Bytes of PSUM of one core.
+    pub psum_bytes: u64,
     /// The cores.
     pub cores: Vec<CoreProfile>,
     /// Where operations stand in the model's source.
@@ -77,6 +81,8 @@ impl Profile {
             model_flops: program.model_flops,
             peak_flops: machine.peak_flops(DType::BF16),
             hbm_bandwidth: machine.hbm.cap_gb_per_s * 1e9,
+            sbuf_bytes: machine.sbuf.partitions * machine.sbuf.bytes_per_partition,
+            psum_bytes: machine.psum.partitions * machine.psum.bytes_per_partition,
             cores: vec![stats.into()],
             locations: program.locs.clone(),
         }
@@ -188,6 +194,8 @@ pub(crate) fn example() -> Profile {
         model_flops: 1000,
         peak_flops: 1e9,
         hbm_bandwidth: 8.192e9,
+        sbuf_bytes: 1 << 20,
+        psum_bytes: 1 << 16,
         cores: vec![core],
         locations,
     }

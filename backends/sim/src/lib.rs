@@ -6,11 +6,13 @@
 //!
 //! * `check`: the legality checker; static rules, initialisation, order and races.
 //! * `exec`, `elem`, `memory`, `gemm`: what instructions do to bytes.
+//! * `cluster`: several cores and their collectives.
 //! * `run`, `tensor_time`, `dma`, `rings`: when they do it.
 //!
 //! Deliberately absent: the compiler. The simulator judges programs by the documented facts alone.
 
 mod check;
+mod cluster;
 mod dma;
 mod elem;
 mod exec;
@@ -33,5 +35,5 @@ mod tests;
 
 pub use options::{Mode, Options};
 pub use series::Series;
-pub use simulator::{RunResult, Simulator, check};
-pub use stats::{EngineStats, Producer, Reason, Span, Stall, Stats, Timeline, Track};
+pub use simulator::{RunResult, Simulator, check, profile_cores, run_cores};
+pub use stats::{EngineStats, Producer, Reason, Span, Stall, Stats, Timeline, Track, track_name};

@@ -40,6 +40,7 @@ pub fn of(op: &Op) -> &'static str {
         Op::RegLoad { .. } => "TENSOR_LOAD",
         Op::Branch { .. } => "COMPARE_BRANCH",
         Op::Nop => "NOP",
+        Op::Collective(_) => "TRIGGER_COLLECTIVE",
     }
 }
 

@@ -304,6 +304,34 @@ impl Builder<'_> {
                     name: self.name(op),
                 };
             }
+            Op::Collective(c) => {
+                let start = self.out.accesses.len() as u32;
+                for (var, offset, bytes, touch) in [
+                    (c.src, c.src_offset, c.bytes, Touch::Read),
+                    (c.dst, c.dst_offset, c.result_bytes(), Touch::Write),
+                ] {
+                    let access = DmaAccess {
+                        space: DmaSpace::Hbm(var),
+                        offset,
+                        dtype: ferrite_ir::dtype::DType::U8,
+                        dims: [DmaDim { step: 1, count: bytes }].into_iter().collect(),
+                    };
+                    self.dma(&access, touch);
+                }
+                let step = TransferStep {
+                    cost: TransferCost::default(),
+                    accesses: (start, self.out.accesses.len() as u32),
+                };
+                self.out.indirect.insert((engine.index(), index), step);
+                let end = self.out.accesses.len() as u32;
+                return Step {
+                    time: whole(model.dma_trigger_ps(DgeMode::Static)),
+                    ports: 0,
+                    accesses: (end, end),
+                    table: 0,
+                    name: self.name(op),
+                };
+            }
             Op::Semaphore | Op::RangeClear { .. } => whole(model.event_semaphore_ps()),
             Op::RegMove { .. } | Op::RegAlu { .. } | Op::Nop => cycles(model.sync.register_op_cycles),
             Op::RegLoad { src, .. } => {

@@ -81,6 +81,8 @@ pub struct Rings {
     both: f64,
     /// Bytes per picosecond that HBM gives.
     cap: f64,
+    /// Bytes per picosecond that something else takes of it.
+    foreign: f64,
     /// Bytes per picosecond that all transfers together want, and get.
     demand: f64,
     moved: f64,
@@ -106,6 +108,7 @@ impl Rings {
             switch_ps: switch_ps as f64,
             both,
             cap,
+            foreign: 0.0,
             demand: 0.0,
             moved: 0.0,
             active: 0,
@@ -119,13 +122,22 @@ impl Rings {
         self.demand
     }
 
-    /// Changes what HBM gives from `now` on.
-    pub fn set_cap(&mut self, now: u64, cap: f64, out: &mut Vec<Finished>) {
-        if cap != self.cap {
+    /// Changes what HBM gives from `now` on; whether that is a change.
+    pub fn set_cap(&mut self, now: u64, cap: f64, out: &mut Vec<Finished>) -> bool {
+        let changed = cap != self.cap;
+        if changed {
             self.advance(now, out);
             self.cap = cap;
             self.stale = true;
         }
+        changed
+    }
+
+    /// Something else takes `rate` bytes per picosecond more of HBM from `now` on, or less if it is negative.
+    pub fn add_traffic(&mut self, now: u64, rate: f64, out: &mut Vec<Finished>) {
+        self.advance(now, out);
+        self.foreign = (self.foreign + rate).max(0.0);
+        self.stale = true;
     }
 
     /// A transfer reaches the engines at `now`, which is not before any earlier call's. `token` comes back in [`Finished`].
@@ -272,10 +284,12 @@ impl Rings {
                 demand += a.rate * flight.hbm_rate;
             }
         }
-        self.demand = demand;
-        self.moved = demand.min(self.cap);
-        if demand > self.cap {
-            let slow = self.cap / demand;
+        self.demand = demand + self.foreign;
+        // Something is always left for the transfers.
+        let left = (self.cap - self.foreign).max(self.cap / 16.0);
+        self.moved = demand.min(left) + self.foreign;
+        if demand > left {
+            let slow = left / demand;
             for a in self.engines.iter_mut().flat_map(|e| &mut e.active) {
                 if self.flights[a.flight as usize].hbm_rate > 0.0 {
                     a.rate *= slow;

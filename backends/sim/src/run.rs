@@ -8,6 +8,7 @@
 //! A sequencer decodes ahead of its engine, as far as the execution queue is deep: register and branch instructions without
 //! semaphores take the sequencer's time, and the engine's only when it runs out of decoded instructions.
 
+mod collective;
 mod control;
 mod execute;
 mod outcome;
@@ -31,6 +32,7 @@ use crate::rings::{Finished, Rings};
 use crate::series::Series;
 use crate::stats::{Busy, Producer, Reason, Span, Stall, Stats};
 use crate::tensor_time::Array;
+pub use collective::Arrival;
 use control::Register;
 use transfer::Flight;
 
@@ -50,6 +52,8 @@ enum Event {
     Clear { first: u16, count: u16 },
     /// A transfer reaches the DMA engines.
     Arrival(u32),
+    /// A collective's data starts or stops to move: bytes per microsecond of HBM that it takes or gives back.
+    Traffic { more: bool, rate: u64 },
     /// A transfer may leave a DMA engine, unless something has changed since.
     Rings(u64),
     /// An engine may go on.
@@ -149,6 +153,10 @@ pub struct Run<'a> {
     record: Option<Box<Record>>,
     executed: u64,
     end: u64,
+    /// Whether no other core can change what this one sees.
+    pub alone: bool,
+    /// Collectives triggered since the last look.
+    pub arrivals: Vec<Arrival<'a>>,
 }
 
 impl<'a> Run<'a> {
@@ -219,20 +227,13 @@ impl<'a> Run<'a> {
             record,
             executed: 0,
             end: 0,
+            alone: true,
+            arrivals: Vec::new(),
         };
         for engine in Engine::ALL {
             run.push(0, Event::Engine(engine.index() as u8));
         }
         run
-    }
-
-    /// Runs to the end.
-    pub fn run(&mut self) -> Result<Stats, Diagnostic> {
-        while self.step()? {}
-        if !self.ended() {
-            return Err(self.deadlock());
-        }
-        Ok(self.finish())
     }
 
     /// When the next event happens; `None` when there is none.
@@ -275,6 +276,7 @@ impl<'a> Run<'a> {
                 self.leave(now);
             }
             Event::Rings(_) => {}
+            Event::Traffic { more, rate } => self.traffic(now, more, rate),
             Event::Engine(e) => self.advance(now, e as usize)?,
         }
         Ok(true)
@@ -333,7 +335,7 @@ impl<'a> Run<'a> {
                 state.started.pop_front();
             }
             state.started.push_back(now);
-            if self.events.peek().is_some_and(|Reverse((time, _, _))| *time <= next) {
+            if !self.alone || self.events.peek().is_some_and(|Reverse((time, _, _))| *time <= next) {
                 self.push(next, Event::Engine(e as u8));
                 return Ok(());
             }

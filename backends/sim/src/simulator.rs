@@ -9,6 +9,7 @@ use ferrite_neff::Neff;
 
 use crate::check::operands::{self, tensor_bytes};
 use crate::check::region::{Mem, Region};
+use crate::cluster::Cluster;
 use crate::memory::Memory;
 use crate::options::{Mode, Options};
 use crate::prepare::{Prepared, prepare};
@@ -27,6 +28,48 @@ pub struct RunResult {
     pub outputs: Vec<Vec<u8>>,
     /// Time and counts.
     pub stats: Stats,
+}
+
+/// Runs a program on each of several cores together: core `i` runs the `i`-th simulator's program on its inputs. Results in that order.
+///
+/// # Errors
+/// As [`Simulator::run`]; collectives that do not meet.
+pub fn run_cores<B: AsRef<[u8]>>(
+    cores: &[(&Simulator<'_>, &[B])],
+    options: &Options,
+) -> Result<Vec<RunResult>, Diagnostic> {
+    let mut runs = Vec::with_capacity(cores.len());
+    for (simulator, inputs) in cores {
+        let mut memory = Memory::new(simulator.program, &simulator.prepared.layout, &simulator.model);
+        simulator.bind(&mut memory, inputs)?;
+        runs.push(simulator.start(options, Some(Data::new(memory))));
+    }
+    let mut cluster = Cluster::new(runs);
+    let stats = cluster.run()?;
+    let results = cores.iter().zip(&cluster.runs).zip(stats);
+    results
+        .map(|(((simulator, _), run), stats)| {
+            let outputs = simulator.outputs(run)?;
+            Ok(RunResult { outputs, stats })
+        })
+        .collect()
+}
+
+/// The same for the time alone.
+///
+/// # Errors
+/// As [`Simulator::profile`]; collectives that do not meet.
+pub fn profile_cores(cores: &[&Simulator<'_>], options: &Options) -> Result<Vec<RunResult>, Diagnostic> {
+    let runs = cores.iter().map(|s| s.start(options, None)).collect();
+    let stats = Cluster::new(runs).run()?;
+    let outputs = Vec::new;
+    Ok(stats
+        .into_iter()
+        .map(|stats| RunResult {
+            outputs: outputs(),
+            stats,
+        })
+        .collect())
 }
 
 /// A checked program on a machine.
@@ -91,18 +134,8 @@ impl<'a> Simulator<'a> {
     /// # Errors
     /// Inputs that do not fit; races, uninitialised reads, indices out of bounds, overflowing counters, deadlock.
     pub fn run<B: AsRef<[u8]>>(&self, inputs: &[B], options: &Options) -> Result<RunResult, Diagnostic> {
-        let mut memory = Memory::new(self.program, &self.prepared.layout, &self.model);
-        self.bind(&mut memory, inputs)?;
-        let mut run = Run::new(
-            self.program,
-            &self.prepared,
-            &self.model,
-            options,
-            Some(Data::new(memory)),
-        );
-        let stats = run.run()?;
-        let outputs = self.outputs(&run)?;
-        Ok(RunResult { outputs, stats })
+        let mut all = run_cores(&[(self, inputs)], options)?;
+        Ok(all.remove(0))
     }
 
     /// Runs the program for its time alone.
@@ -110,12 +143,12 @@ impl<'a> Simulator<'a> {
     /// # Errors
     /// As [`Simulator::run`], and a branch that depends on data.
     pub fn profile(&self, options: &Options) -> Result<RunResult, Diagnostic> {
-        let mut run = Run::new(self.program, &self.prepared, &self.model, options, None);
-        let stats = run.run()?;
-        Ok(RunResult {
-            outputs: Vec::new(),
-            stats,
-        })
+        let mut all = profile_cores(&[self], options)?;
+        Ok(all.remove(0))
+    }
+
+    fn start(&'a self, options: &'a Options, data: Option<Data>) -> Run<'a> {
+        Run::new(self.program, &self.prepared, &self.model, options, data)
     }
 
     /// Either of the two.

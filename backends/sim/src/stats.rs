@@ -28,6 +28,10 @@ pub struct Stats {
     pub hbm_read_bytes: u64,
     /// Bytes written to HBM.
     pub hbm_written_bytes: u64,
+    /// Collectives that this core took part in.
+    pub collectives: u64,
+    /// Bytes that left this core in them.
+    pub link_bytes: u64,
     /// Floating-point operations on TensorE, transposes included (2 per multiply-add).
     pub pe_flops: u64,
     /// Of these, those of exact transposes.

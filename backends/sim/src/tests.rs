@@ -495,6 +495,7 @@ fn dma_casts_and_accumulates() {
     assert_eq!(values, [2.0, 3.0, 4.0, 5.0]);
 }
 
+mod cores;
 mod findings;
 mod random;
 mod timing;

@@ -353,6 +353,69 @@ pub struct Indirect {
     pub out_of_bounds: OutOfBounds,
 }
 
+/// What the cores of a group do together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CollectiveKind {
+    /// Everyone gets all operands, one after the other.
+    AllGather,
+    /// Everyone gets the reduction of all operands.
+    AllReduce,
+    /// Member `i` gets part `i` of the reduction of all operands.
+    ReduceScatter,
+    /// Member `i` gets part `i` of every operand, one after the other.
+    AllToAll,
+    /// The second of a pair gets the operand of the first; who is no pair's second gets zeros.
+    Permute,
+}
+
+/// A collective: the CC-cores move data between the HBM of several NeuronCores (`neuroncore.md` section 2.11). The n-th trigger of a
+/// channel on one core meets the n-th of that channel on the others of its group. Encoding and completion (as many increments as a
+/// DMA transfer) are ours.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Collective {
+    /// What is done.
+    pub kind: CollectiveKind,
+    /// Reduction: add, max or min, in fp32. Others ignore it.
+    pub op: AluOp,
+    /// Element type.
+    pub dtype: DType,
+    /// Tells collectives apart that may be under way together.
+    pub channel: u32,
+    /// Queue it belongs to.
+    pub queue: u16,
+    /// Completion semaphore.
+    pub semaphore: u16,
+    /// Operand.
+    pub src: VarId,
+    /// Byte offset of the operand.
+    pub src_offset: u64,
+    /// Result.
+    pub dst: VarId,
+    /// Byte offset of the result.
+    pub dst_offset: u64,
+    /// Bytes of the operand on one core.
+    pub bytes: u64,
+    /// Groups of cores, all of one size; of a permutation, pairs of source and target. A core belongs to one group at most, in a
+    /// permutation to one as source and one as target.
+    pub groups: Vec<Vec<u32>>,
+}
+
+impl Collective {
+    /// Members of a group.
+    pub fn ranks(&self) -> u64 {
+        self.groups.first().map_or(1, |g| g.len() as u64).max(1)
+    }
+
+    /// Bytes of the result on one core.
+    pub fn result_bytes(&self) -> u64 {
+        match self.kind {
+            CollectiveKind::AllGather => self.bytes.saturating_mul(self.ranks()),
+            CollectiveKind::ReduceScatter => self.bytes / self.ranks(),
+            CollectiveKind::AllReduce | CollectiveKind::AllToAll | CollectiveKind::Permute => self.bytes,
+        }
+    }
+}
+
 /// What an instruction does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Op {
@@ -433,6 +496,8 @@ pub enum Op {
     },
     /// `NOP`.
     Nop,
+    /// `PSEUDO_TRIGGER_COLLECTIVE_2`: starts a collective; any engine may.
+    Collective(Box<Collective>),
 }
 
 /// An instruction.
@@ -529,6 +594,7 @@ impl Program {
         match op {
             Op::DmaTrigger { transfer } => self.transfers.get(*transfer as usize).map(|t| t.semaphore),
             Op::DmaIndirect(indirect) => Some(indirect.semaphore),
+            Op::Collective(collective) => Some(collective.semaphore),
             _ => None,
         }
     }

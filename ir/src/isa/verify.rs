@@ -62,6 +62,15 @@ pub fn verify(program: &Program) -> Result<()> {
                         indirect.var.0
                     ));
                 }
+                Op::Collective(c) if c.src.0.max(c.dst.0) as usize >= program.vars.len() => {
+                    return bad(format!(
+                        "{engine} instruction {index} names variable {}",
+                        c.src.0.max(c.dst.0)
+                    ));
+                }
+                Op::Collective(c) if c.queue as usize >= program.queues.len() => {
+                    return bad(format!("{engine} instruction {index} names queue {}", c.queue));
+                }
                 Op::DmaIndirect(indirect) if indirect.queue as usize >= program.queues.len() => {
                     return bad(format!("{engine} instruction {index} names queue {}", indirect.queue));
                 }

@@ -6,8 +6,8 @@
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::isa::{
-    self, Ap, BranchCond, DgeMode, Indirect, Instr, Queue, Reg, RegOp, RegOrImm, Transfer, Update, UpdateAt, UpdateKind, Var,
-    VarId, VarKind, Wait,
+    self, Ap, BranchCond, DgeMode, Indirect, Instr, Queue, Reg, RegOp, RegOrImm, Transfer, Update, UpdateAt,
+    UpdateKind, Var, VarId, VarKind, Wait,
 };
 use ferrite_ir::loc::LocId;
 use ferrite_ir::machine::{Engine, MachineModel};

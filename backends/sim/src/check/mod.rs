@@ -3,6 +3,7 @@
 //! [`operands`] judges each instruction on its own against the documented limits, before the run. During the run
 //! [`init::InitMap`] finds reads of bytes that nothing wrote, [`sync::Semaphores`] what waits prove, and [`shadow::Shadow`] races.
 
+pub mod collective;
 pub mod compute;
 pub mod init;
 pub mod operands;

@@ -214,6 +214,10 @@ fn instruction(engine: Engine, instr: &Instr, program: &Program, model: &Machine
             queue(engine, i.queue, program)?;
             indirect(i, program, model)
         }
+        Op::Collective(c) => {
+            queue(engine, c.queue, program)?;
+            super::collective::collective(c, program, model)
+        }
         Op::Semaphore | Op::Nop => Ok(()),
         Op::RangeClear { first, count } => {
             let end = u64::from(*first) + u64::from(*count);

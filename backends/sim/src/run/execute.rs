@@ -4,6 +4,7 @@ use ferrite_ir::diag::Diagnostic;
 use ferrite_ir::isa::{Engine, Instr, Op, UpdateAt, UpdateKind};
 use ferrite_ir::machine::cost::{DgeMode, Time};
 
+use super::collective::Arrival;
 use super::transfer::Started;
 use super::{Change, Event, IN_FLIGHT, Run};
 use crate::dma;
@@ -120,6 +121,22 @@ impl<'a> Run<'a> {
                     let done = dma::run_indirect(i, &mut data.memory, &prepared.layout);
                     done.map_err(|text| self.illegal(now, e, pc, text))?;
                 }
+            }
+            Op::Collective(c) => {
+                let Some(s) = prepared.indirect.get(&(e, pc)) else {
+                    return Err(Diagnostic::bug("a collective was not prepared"));
+                };
+                if let Some(tracker) = &mut self.tracker {
+                    tracker
+                        .transfer(engine, c.queue, c.semaphore, s.accesses)
+                        .map_err(|text| self.illegal(now, e, pc, text))?;
+                }
+                self.arrivals.push(Arrival {
+                    at: now + time.latency,
+                    engine: e,
+                    instruction: pc,
+                    collective: c,
+                });
             }
             Op::RangeClear { first, count } => {
                 if let Some(tracker) = &mut self.tracker {

@@ -12,7 +12,7 @@ const NAMED_UPDATES: usize = 2;
 
 impl Run<'_> {
     /// A finding at an instruction.
-    pub(super) fn illegal(&self, now: u64, e: usize, pc: u32, text: String) -> Diagnostic {
+    pub fn illegal(&self, now: u64, e: usize, pc: u32, text: String) -> Diagnostic {
         let engine = Engine::ALL[e];
         let instr = self.program.stream(engine).get(pc as usize);
         let name = instr.map_or("?", |i| name::of(&i.op));
@@ -28,7 +28,7 @@ impl Run<'_> {
     }
 
     /// What the engines that never end wait for, and who could have let them go on.
-    pub(super) fn deadlock(&self) -> Diagnostic {
+    pub fn deadlock(&self) -> Diagnostic {
         let mut stuck = Vec::new();
         let mut first = None;
         for engine in Engine::ALL {
@@ -83,7 +83,7 @@ impl Run<'_> {
     }
 
     /// The totals.
-    pub(super) fn finish(&mut self) -> Stats {
+    pub fn finish(&mut self) -> Stats {
         let mut stats = std::mem::take(&mut self.stats);
         stats.latency_ps = self.end;
         stats.cycles = self.model.profiler_cycles(self.end);

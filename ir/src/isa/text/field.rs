@@ -170,6 +170,16 @@ names! {
         IndirectKind::Scatter => "scatter",
         IndirectKind::ScatterAdd => "scatter_add",
     };
+    CollectiveKind, "collective", {
+        use CollectiveKind::*;
+        [AllGather, AllReduce, ReduceScatter, AllToAll, Permute]
+    }, |kind| match kind {
+        CollectiveKind::AllGather => "all_gather",
+        CollectiveKind::AllReduce => "all_reduce",
+        CollectiveKind::ReduceScatter => "reduce_scatter",
+        CollectiveKind::AllToAll => "all_to_all",
+        CollectiveKind::Permute => "collective_permute",
+    };
     OutOfBounds, "mode", [OutOfBounds::Error, OutOfBounds::Skip], |mode| match mode {
         OutOfBounds::Error => "error",
         OutOfBounds::Skip => "skip",

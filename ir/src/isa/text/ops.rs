@@ -124,7 +124,7 @@ table! { [] Op, put_control, get_control,
     "isa.register_load" => Op::RegLoad { dst, src }
     "isa.compare_branch" => Op::Branch { cond, a, b, target }
     "isa.nop" => Op::Nop {}
-    else Op::Compute(_) | Op::DmaIndirect(_)
+    else Op::Compute(_) | Op::DmaIndirect(_) | Op::Collective(_)
 }
 
 table! { [] Indirect, put_indirect, get_indirect,
@@ -133,11 +133,18 @@ table! { [] Indirect, put_indirect, get_indirect,
     }
 }
 
+table! { [] Collective, put_collective, get_collective,
+    "isa.collective" => Collective {
+        kind, op, dtype, channel, queue, semaphore, src, src_offset, dst, dst_offset, bytes, groups
+    }
+}
+
 /// Name and attributes of what an instruction does.
 pub(super) fn put(op: &Op, attrs: &mut Attrs) -> Cow<'static, str> {
     match op {
         Op::Compute(inst) => format!("isa.{}", put_inst(inst, attrs)).into(),
         Op::DmaIndirect(indirect) => put_indirect(indirect, attrs).into(),
+        Op::Collective(collective) => put_collective(collective, attrs).into(),
         control => put_control(control, attrs).into(),
     }
 }
@@ -152,6 +159,9 @@ pub(super) fn get(operation: &Operation, fields: &mut Fields) -> Read<Op> {
     }
     if let Some(indirect) = get_indirect(name, fields)? {
         return Ok(Op::DmaIndirect(Box::new(indirect)));
+    }
+    if let Some(collective) = get_collective(name, fields)? {
+        return Ok(Op::Collective(Box::new(collective)));
     }
     get_control(name, fields)?.ok_or_else(|| format!("`{name}` is no instruction"))
 }

@@ -3,11 +3,13 @@
 //! [`MachineModel::engines`] says where a [`Work`] may run, [`MachineModel::cost`] what it costs there; TensorE and DMA have
 //! functions of their own. Costs depend on elements per partition, never on the number of partitions.
 
+mod collective;
 mod dma;
 mod inst;
 mod pe;
 mod streaming;
 
+pub use collective::CollectiveCost;
 pub use dma::{DgeMode, TransferKind};
 pub use inst::{OperandShape, innermost_step_bytes};
 pub use pe::Multiply;
