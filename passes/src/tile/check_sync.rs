@@ -269,6 +269,18 @@ impl Checker<'_> {
                     (gather, !gather),
                 )?;
             }
+            Op::Collective(c) => {
+                let event = self.start_transfer(engine, index, c.semaphore, &after_clear)?;
+                for (var, offset, bytes, role) in [
+                    (c.src, c.src_offset, c.bytes, (true, false)),
+                    (c.dst, c.dst_offset, c.result_bytes(), (false, true)),
+                ] {
+                    let (space, base) = self.vars[var.0 as usize];
+                    let low = base + offset as i64;
+                    let range = [(low, low + bytes as i64)];
+                    self.touch(engine, index, event, true, Some(space), &range, 1, role)?;
+                }
+            }
             // The clear of an engine's own release is counted like a computation.
             Op::RangeClear { first, count } => {
                 computes = true;
