@@ -230,7 +230,7 @@ fn unary_operations() {
             }
             let values = values(*dtype);
             let ty = TensorType::new(*dtype, &[values.len() as i64]);
-            let Some(m) = module(&[ty.clone()], |b, a| b.op1(OpKind::Unary(op), a)) else {
+            let Some(m) = module(std::slice::from_ref(&ty), |b, a| b.op1(OpKind::Unary(op), a)) else {
                 continue;
             };
             sweep(
@@ -350,7 +350,7 @@ fn conversions() {
                 values.retain(|&x| from != DType::F64 || to == DType::F32 || x.is_nan() || x as f32 as f64 == x);
             }
             let ty = TensorType::new(from, &[values.len() as i64]);
-            let Some(m) = module(&[ty.clone()], |b, a| b.convert(a[0], to)) else {
+            let Some(m) = module(std::slice::from_ref(&ty), |b, a| b.convert(a[0], to)) else {
                 continue;
             };
             // Denormal results are rounded twice.

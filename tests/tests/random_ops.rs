@@ -462,7 +462,7 @@ fn convert(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Kn
         return Ok(Vec::new());
     }
     // Integers beyond 2^31 do not fit the 32 bits in which 64-bit ones are computed.
-    if (to == DType::I64 && t.dtype == DType::U32) || t.dtype == DType::C64 && to == DType::I64 {
+    if to == DType::I64 && matches!(t.dtype, DType::U32 | DType::C64) {
         return Ok(Vec::new());
     }
     let mut made = from(value, &[x]);

@@ -172,13 +172,13 @@ fn blocked(p: Product, bm: usize, bn: usize, bk: usize) -> Kernel {
     let (mut lblock, mut rblock, mut turn) = (0, 0, 0);
     for n in 0..p.n / 512 / bn {
         for k in 0..kt / bk {
-            for b in 0..bk {
-                let to = view(rt[b].at(rblock), 128, 0, p.dtype, wide_n);
+            for (b, ring) in rt.iter().enumerate() {
+                let to = view(ring.at(rblock), 128, 0, p.dtype, wide_n);
                 kernel.load_by(p.trigger, to, p.rhs(rhs, k * bk + b, n * bn * 512));
             }
             for m in 0..mt / bm {
-                for b in 0..bk {
-                    let to = view(lt[b].at(lblock), 128, 0, p.dtype, wide_m);
+                for (b, ring) in lt.iter().enumerate() {
+                    let to = view(ring.at(lblock), 128, 0, p.dtype, wide_m);
                     kernel.load_by(p.trigger, to, p.lhs(lhs, k * bk + b, m * bm * 128));
                 }
                 for j in 0..bn {
