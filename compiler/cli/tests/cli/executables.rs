@@ -143,7 +143,7 @@ fn wrong_command_lines_exit_with_2() {
         &["compile", "m.mlir", "--no-such-option"],
         &["compile", "m.mlir", "-O", "7"],
         &["frobnicate"],
-        &["validate", "m.mlir"],
+        &["validate"],
         &["targets", "--print", "inf1"],
     ] {
         assert_eq!(code(&ferrite(folder.path(), args)), 2, "{args:?}");
