@@ -285,6 +285,26 @@ fn binary_operations() {
 }
 
 #[test]
+fn a_known_nan_stays() {
+    let mut report = String::new();
+    let x = tensor(
+        DType::F32,
+        &[5],
+        &[0.0, -1.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN],
+    );
+    for op in [BinaryOp::Maximum, BinaryOp::Minimum] {
+        let ty = x.ty().clone();
+        let m = module(std::slice::from_ref(&ty), |b, a| {
+            let nan = b.constant_f(ty.clone(), f64::NAN);
+            b.op1(OpKind::Binary(op), &[nan, a[0]])
+        });
+        let m = m.expect("a valid program");
+        sweep(op.mnemonic(), &m, std::slice::from_ref(&x), 0.0, &mut report);
+    }
+    assert!(report.is_empty(), "{report}");
+}
+
+#[test]
 fn comparisons() {
     let mut report = String::new();
     for &direction in ComparisonDirection::ALL {

@@ -124,6 +124,9 @@ impl Lower<'_> {
 
     /// The larger or smaller number; NaN where one operand is.
     fn extremum(&mut self, op: AluOp, dst: &View, a: &Arg, b: &Arg, e: Extent) {
+        if [a, b].into_iter().filter_map(Self::number).any(f64::is_nan) {
+            return self.copy_to(dst, &Arg::Number(f64::NAN), e);
+        }
         for (x, y) in [(a, b), (b, a)] {
             let (Arg::Tile(_), Some(bound)) = (x, Self::number(y)) else {
                 continue;
