@@ -3,7 +3,7 @@
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, OpId};
-use ferrite_ir::tile::{ActFunc, AluOp, ApDim, Inst, Scalar, ScalarStep, View};
+use ferrite_ir::tile::{ActFunc, AluOp, ApDim, Inst, Scalar, View};
 
 use super::Lower;
 use super::elementwise::{Arg, Extent, Val};
@@ -202,16 +202,7 @@ impl Lower<'_> {
             dims: 1,
             negate: false,
         });
-        let dst = self.sbuf(e, y.dtype, "window");
-        self.inst(Inst::ScalarTensorTensor {
-            dst: dst.clone(),
-            src: sum,
-            first: ScalarStep::imm(AluOp::Multiply, 0.0),
-            b: y,
-            op1: AluOp::Add,
-            reverse1: false,
-        });
-        dst
+        self.nan_by_signs(y, sum, e)
     }
 
     /// As [`Lower::reduce_groups`] for integers, exact: member by member.

@@ -138,37 +138,9 @@ pub(super) fn ty<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read
 /// A type of the `quant` dialect.
 pub(super) fn quantized<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read<Type<'a>> {
     let start = *cursor;
-    let real = |cursor: &mut Cursor| -> Read<f64> { Ok(f64::from_bits(cursor.integer(64)? as u64)) };
-    let code = cursor.varint()?;
-    match code {
-        3 => {
-            let flags = cursor.varint()?;
-            let storage = decoder.ty(cursor)?;
-            let expressed = decoder.ty(cursor)?;
-            let scale = real(cursor)?;
-            let zero_point = cursor.svarint()?;
-            let range = (cursor.svarint()?, cursor.svarint()?);
-            Ok(vhlo::quantized(
-                flags,
-                &storage,
-                &expressed,
-                range,
-                None,
-                &[(scale, zero_point)],
-            ))
-        }
-        4 => {
-            let flags = cursor.varint()?;
-            let storage = decoder.ty(cursor)?;
-            let expressed = decoder.ty(cursor)?;
-            let axis = cursor.varint()?;
-            let range = (cursor.svarint()?, cursor.svarint()?);
-            let count = cursor.count()?;
-            let scales: Vec<f64> = (0..count).map(|_| real(cursor)).collect::<Read<_>>()?;
-            let zero_points = cursor.svarints()?;
-            let pairs: Vec<(f64, i64)> = scales.into_iter().zip(zero_points).collect();
-            Ok(vhlo::quantized(flags, &storage, &expressed, range, Some(axis), &pairs))
-        }
+    match cursor.varint()? {
+        3 => vhlo::quantized_per_tensor(decoder, cursor),
+        4 => vhlo::quantized_per_axis(decoder, cursor),
         code => start.wrong(format!("type {code} of the `quant` dialect is not supported")),
     }
 }

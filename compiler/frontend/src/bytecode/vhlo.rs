@@ -209,27 +209,8 @@ pub(super) fn ty<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read
         }
         22 => token(),
         23 => Type::Tuple(decoder.types(cursor)?),
-        24 => {
-            let flags = cursor.varint()?;
-            let storage = decoder.ty(cursor)?;
-            let expressed = decoder.ty(cursor)?;
-            let scale = real(cursor)?;
-            let zero_point = cursor.svarint()?;
-            let range = (cursor.svarint()?, cursor.svarint()?);
-            quantized(flags, &storage, &expressed, range, None, &[(scale, zero_point)])
-        }
-        30 => {
-            let flags = cursor.varint()?;
-            let storage = decoder.ty(cursor)?;
-            let expressed = decoder.ty(cursor)?;
-            let axis = cursor.varint()?;
-            let range = (cursor.svarint()?, cursor.svarint()?);
-            let count = cursor.count()?;
-            let scales: Vec<f64> = (0..count).map(|_| real(cursor)).collect::<Read<_>>()?;
-            let zero_points = cursor.svarints()?;
-            let pairs: Vec<(f64, i64)> = scales.into_iter().zip(zero_points).collect();
-            quantized(flags, &storage, &expressed, range, Some(axis), &pairs)
-        }
+        24 => quantized_per_tensor(decoder, cursor)?,
+        30 => quantized_per_axis(decoder, cursor)?,
         25 => Type::UnrankedTensor(Box::new(decoder.ty(cursor)?)),
         26 => Type::Dialect {
             name: "shape.witness".into(),
@@ -258,8 +239,40 @@ pub(super) fn future<'a>(types: &[Type]) -> Type<'a> {
     }
 }
 
+/// A quantized type with one scale, as VHLO and the `quant` dialect both write it.
+pub(super) fn quantized_per_tensor<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read<Type<'a>> {
+    let flags = cursor.varint()?;
+    let storage = decoder.ty(cursor)?;
+    let expressed = decoder.ty(cursor)?;
+    let scale = real(cursor)?;
+    let zero_point = cursor.svarint()?;
+    let range = (cursor.svarint()?, cursor.svarint()?);
+    Ok(quantized(
+        flags,
+        &storage,
+        &expressed,
+        range,
+        None,
+        &[(scale, zero_point)],
+    ))
+}
+
+/// The same with a scale for each index of one axis.
+pub(super) fn quantized_per_axis<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read<Type<'a>> {
+    let flags = cursor.varint()?;
+    let storage = decoder.ty(cursor)?;
+    let expressed = decoder.ty(cursor)?;
+    let axis = cursor.varint()?;
+    let range = (cursor.svarint()?, cursor.svarint()?);
+    let count = cursor.count()?;
+    let scales: Vec<f64> = (0..count).map(|_| real(cursor)).collect::<Read<_>>()?;
+    let zero_points = cursor.svarints()?;
+    let pairs: Vec<(f64, i64)> = scales.into_iter().zip(zero_points).collect();
+    Ok(quantized(flags, &storage, &expressed, range, Some(axis), &pairs))
+}
+
 /// `!quant.uniform<...>`. The lowest flag says that the storage type is signed.
-pub(super) fn quantized<'a>(
+fn quantized<'a>(
     flags: u64,
     storage: &Type,
     expressed: &Type,

@@ -26,6 +26,9 @@ const MAX_DEPTH: usize = 32;
 /// time that a branch takes).
 const MAX_ELEMENTS: i64 = 1 << 17;
 
+/// Products of a contraction that count as one element (our choice: only the order of magnitude matters here).
+const PRODUCTS_AT_A_TIME: i64 = 100;
+
 /// The rule of `legalize-control-flow`.
 pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let loc = b.loc;
@@ -54,9 +57,8 @@ fn is_small(func: &Func, op: OpId) -> bool {
             let size = |v: &ValueId| func.ty(*v).tensor().map_or(0, |t| t.element_count() as i64);
             let results: i64 = inner.results.iter().map(size).sum();
             let factor = match &inner.kind {
-                // Many multiplications at a time (a rough guess is enough here).
                 OpKind::DotGeneral(_) | OpKind::Convolution(_) => {
-                    1 + inner.operands.iter().map(size).max().unwrap_or(0) / 128
+                    1 + inner.operands.iter().map(size).max().unwrap_or(0) / PRODUCTS_AT_A_TIME
                 }
                 OpKind::Sort(_) | OpKind::ReduceWindow(_) | OpKind::Scatter(_) => 32,
                 _ => 1,

@@ -81,7 +81,12 @@ impl Lower<'_> {
             bias: Scalar::f32(0.0),
             accumulate: Some(sum.clone()),
         });
-        let dst = self.sbuf(one, y.dtype, "reduced");
+        self.nan_by_signs(y, sum, one)
+    }
+
+    /// `y`, but NaN where the sum of signs is.
+    pub(in crate::lower) fn nan_by_signs(&mut self, y: View, sum: View, e: Extent) -> View {
+        let dst = self.sbuf(e, y.dtype, "reduced");
         self.inst(Inst::ScalarTensorTensor {
             dst: dst.clone(),
             src: sum,
