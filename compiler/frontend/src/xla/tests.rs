@@ -279,7 +279,10 @@ fn what_is_written_is_read_back_and_stays_the_same() {
     for (name, module) in &all {
         let bytes = match super::write(module) {
             Ok(bytes) => bytes,
-            Err(errors) if errors[0].code == Code::Unsupported => {
+            // Shardy's regions are the one form that HLO does not have.
+            Err(errors)
+                if errors[0].code == Code::Unsupported && errors[0].message.contains("sdy.manual_computation") =>
+            {
                 refused.push(format!("{name}: {}", errors[0].message));
                 continue;
             }
@@ -306,7 +309,6 @@ fn what_is_written_is_read_back_and_stays_the_same() {
     }
     println!("{} of {} refused: {refused:#?}", refused.len(), all.len());
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(refused.len() * 4 < all.len(), "{refused:#?}");
 }
 
 #[test]
