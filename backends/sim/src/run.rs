@@ -80,7 +80,7 @@ struct EngineState {
     blocked: Option<u16>,
     finished: bool,
     busy: Busy,
-    occupied: u64,
+    occupied: Busy,
     wait: u64,
     instructions: u64,
     opcodes: Vec<u64>,
@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
             blocked: None,
             finished: false,
             busy: Busy::default(),
-            occupied: 0,
+            occupied: Busy::default(),
             wait: 0,
             instructions: 0,
             opcodes: vec![0; prepared.names.len()],
@@ -368,7 +368,9 @@ impl<'a> Run<'a> {
         later(self.engines[e].sequencer, Reason::Decode);
         match op {
             Op::LoadStationary { .. } => later(self.array.load_start(now), Reason::Array),
-            Op::MultiplyMoving { .. } => later(self.array.multiply_start(now, self.model), Reason::Array),
+            Op::MultiplyMoving { dst, moving, .. } => {
+                later(self.array.multiply_start(now, dst, moving, self.model), Reason::Array);
+            }
             _ => {}
         }
         let mut mask = ports;

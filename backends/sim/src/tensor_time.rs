@@ -1,10 +1,20 @@
-//! When TensorE can start: stationary loads behind running multiplies, and the power ramp (`neuroncore.md` section 2.4).
+//! When TensorE can start: stationary loads behind running multiplies, multiplies side by side in tiles of the array, and the power
+//! ramp (`neuroncore.md` section 2.4).
 
 use std::collections::VecDeque;
 
 use ferrite_ir::isa::{Ap, Engine};
 use ferrite_ir::machine::MachineModel;
-use ferrite_ir::machine::cost::{Multiply, Time};
+use ferrite_ir::machine::cost::{Multiply, PeTile, Time};
+
+/// A multiply that streams through a part of the array.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    tile: PeTile,
+    /// First bank of PSUM it writes and the bank behind the last.
+    banks: (u64, u64),
+    until: u64,
+}
 
 /// State of the array.
 #[derive(Clone, Debug)]
@@ -15,8 +25,10 @@ pub struct Array {
     used: bool,
     /// When its load is done.
     load_done: u64,
-    /// When the array is free for the next multiply.
-    free: u64,
+    /// Multiplies that may still stream; the last one always.
+    running: Vec<Running>,
+    /// When the last multiply has issued its last pass.
+    issued: u64,
     ramp: Ramp,
 }
 
@@ -27,7 +39,8 @@ impl Array {
             loaded: None,
             used: false,
             load_done: 0,
-            free: 0,
+            running: Vec::new(),
+            issued: 0,
             ramp: Ramp::new(model),
         }
     }
@@ -45,14 +58,25 @@ impl Array {
         self.used = false;
     }
 
-    /// Earliest start of a multiply.
-    pub fn multiply_start(&self, now: u64, model: &MachineModel) -> u64 {
+    /// Earliest start of a multiply: its stationary operand is there, the passes before it have been issued, and no multiply runs with
+    /// which it shares processing elements, or columns and a bank of PSUM.
+    pub fn multiply_start(&self, now: u64, dst: &Ap, moving: &Ap, model: &MachineModel) -> u64 {
         let ready = if self.used {
             0
         } else {
             self.load_done + model.ps(Engine::Tensor, model.pe.load_to_multiply_cycles)
         };
-        now.max(self.free).max(ready)
+        let mut start = now.max(self.issued).max(ready);
+        if self.running.iter().any(|r| r.until > start) {
+            let (tile, banks) = place(dst, moving, model);
+            for r in &self.running {
+                let collide = r.tile.shares_columns(&tile) && r.banks.0 < banks.1 && banks.0 < r.banks.1;
+                if collide || r.tile.overlaps(&tile) {
+                    start = start.max(r.until);
+                }
+            }
+        }
+        start
     }
 
     /// A multiply starts; its time with the ramp applied.
@@ -73,13 +97,35 @@ impl Array {
         let slow = self.ramp.slowdown(now, full.occupancy);
         let extra = slow - full.occupancy;
         self.used = true;
-        self.free = now + slow;
+        // Passes are issued in order, so a multiply in another tile follows the last of this one.
+        let passes = model.multiply_passes(dtype, moving.dtype);
+        let interval = model.ps(Engine::Tensor, model.pe.issue_interval_cycles);
+        self.issued = now + slow / passes * (passes - 1) + interval;
+        self.running.retain(|r| r.until > now);
+        let (tile, banks) = place(dst, moving, model);
+        self.running.push(Running {
+            tile,
+            banks,
+            until: now + slow,
+        });
         Time {
             data: full.data + extra,
             occupancy: slow,
             latency: full.latency + extra,
         }
     }
+}
+
+/// The tile of the array and the banks of PSUM that a multiply uses.
+fn place(dst: &Ap, moving: &Ap, model: &MachineModel) -> (PeTile, (u64, u64)) {
+    let (row, k) = (u64::from(moving.partition), u64::from(moving.partitions));
+    let (column, m) = (u64::from(dst.partition), u64::from(dst.partitions));
+    let bank = model.psum.bytes_per_bank;
+    let first = u64::from(dst.offset);
+    let last = dst.dims.iter().fold(first, |end, d| {
+        end + u64::from(d.step.unsigned_abs()) * u64::from(d.count.saturating_sub(1)) * dst.dtype.bytes() as u64
+    });
+    (model.pe_tile(row, k, column, m), (first / bank, last / bank + 1))
 }
 
 /// The power ramp: a reduced rate until the array has been busy for a window, and again when it falls below half use
@@ -131,11 +177,16 @@ impl Ramp {
             (full as f64 / self.initial).round() as u64
         };
         if !self.warm {
-            self.accumulated += occupancy;
+            let start = self.recent.back().map_or(now, |&(_, end)| end.max(now));
+            self.accumulated += (now + occupancy).saturating_sub(start);
             self.warm = self.accumulated >= self.window;
         }
-        self.recent.push_back((now, now + occupancy));
-        self.recent_busy += occupancy;
+        // Multiplies side by side are one array at work.
+        let start = self.recent.back().map_or(now, |&(_, end)| end.max(now));
+        if start < now + occupancy {
+            self.recent.push_back((start, now + occupancy));
+            self.recent_busy += now + occupancy - start;
+        }
         occupancy
     }
 }

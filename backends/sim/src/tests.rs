@@ -498,4 +498,5 @@ fn dma_casts_and_accumulates() {
 mod cores;
 mod findings;
 mod random;
+mod tiles;
 mod timing;

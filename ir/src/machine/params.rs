@@ -166,7 +166,7 @@ pub struct Pe {
     pub moving_free_max: u64,
     /// Most columns of a moving operand, bf16 results.
     pub moving_free_max_bf16_result: u64,
-    /// Tile sizes the array can be split into.
+    /// Tile sizes the array can be split into, in rows and in columns.
     pub row_tiles: Vec<u64>,
     /// Accumulation groups open at once.
     pub accumulation_groups_max: u64,
@@ -182,6 +182,8 @@ pub struct Pe {
     pub stationary_floor_cycles: u64,
     /// Cycles between back-to-back passes.
     pub gap_cycles: u64,
+    /// Least cycles between the starts of two passes, also of different tiles of the array.
+    pub issue_interval_cycles: u64,
     /// Pipeline: last column in to result visible.
     pub latency_cycles: u64,
     /// Stationary columns loaded per cycle.
@@ -424,6 +426,8 @@ pub struct Sync {
     pub instruction_bytes: u64,
     /// Decoded instructions waiting for execution.
     pub execution_queue_depth: u64,
+    /// Instructions of the buffer that a sequencer decodes from; a branch further than this waits for a fetch.
+    pub prefetch_instructions: u64,
 }
 
 /// Limits of operands and access patterns.

@@ -40,9 +40,11 @@ impl<'a> Run<'a> {
                 .map_err(|text| self.illegal(now, e, pc, text))?;
         }
         let end = start + step.time.occupancy;
-        let next = self.control(e, pc, start, &instr.op)?.unwrap_or(pc + 1);
+        let target = self.control(e, pc, start, &instr.op)?;
+        let next = target.unwrap_or(pc + 1);
+        let fetch = target.map_or(0, |t| self.model.branch_fetch_ps(pc, t));
         let state = &mut self.engines[e];
-        state.sequencer = end;
+        state.sequencer = end + fetch;
         state.busy.add(start, end);
         state.instructions += 1;
         state.opcodes[step.name as usize] += 1;

@@ -148,10 +148,12 @@ impl<'a> Run<'a> {
                 self.push(now + time.latency, Event::Clear { first, count });
             }
             op @ (Op::RegMove { .. } | Op::RegAlu { .. } | Op::RegLoad { .. } | Op::Branch { .. }) => {
-                next_pc = self.control(e, pc, now, op)?.unwrap_or(next_pc);
+                let target = self.control(e, pc, now, op)?;
+                next_pc = target.unwrap_or(next_pc);
                 // What the sequencer decodes next may depend on it.
+                let fetch = target.map_or(0, |t| self.model.branch_fetch_ps(pc, t));
                 let state = &mut self.engines[e];
-                state.sequencer = state.sequencer.max(now + time.occupancy);
+                state.sequencer = state.sequencer.max(now + time.occupancy + fetch);
             }
             Op::Semaphore | Op::Nop => {}
         }
@@ -192,7 +194,7 @@ impl<'a> Run<'a> {
         state.last_done = state.last_done.max(done);
         let visible = state.last_done;
         state.busy.add(now, done);
-        state.occupied += time.occupancy;
+        state.occupied.add(now, now + time.occupancy);
         state.instructions += 1;
         state.opcodes[step.name as usize] += 1;
         self.end = self.end.max(done);

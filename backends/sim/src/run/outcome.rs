@@ -91,7 +91,7 @@ impl Run<'_> {
         for (out, state) in stats.engines.iter_mut().zip(&self.engines) {
             out.instructions = state.instructions;
             out.busy_ps = state.busy.total();
-            out.occupied_ps = state.occupied;
+            out.occupied_ps = state.occupied.total();
             out.wait_ps = state.wait;
             let counts = self.prepared.names.iter().zip(&state.opcodes);
             out.opcodes = counts.filter(|(_, n)| **n > 0).map(|(name, n)| (*name, *n)).collect();

@@ -12,7 +12,7 @@ mod streaming;
 pub use collective::CollectiveCost;
 pub use dma::{DgeMode, TransferKind};
 pub use inst::{OperandShape, innermost_step_bytes};
-pub use pe::Multiply;
+pub use pe::{Multiply, PeTile};
 
 use super::{Engine, MachineModel, Space};
 use crate::dtype::DType;
@@ -304,6 +304,16 @@ impl MachineModel {
     /// Semaphore visible to waiting engine's start, picoseconds.
     pub fn wait_to_start_ps(&self) -> u64 {
         super::ns_to_ps(self.sync.wait_to_start_ns)
+    }
+
+    /// Time a sequencer waits when it branches to `target` from `pc`, picoseconds: nothing within its buffer, else until a DMA packet
+    /// brings the instructions there (our assumption: the start and the bytes of any transfer).
+    pub fn branch_fetch_ps(&self, pc: u32, target: u32) -> u64 {
+        if u64::from(pc.abs_diff(target)) <= self.sync.prefetch_instructions {
+            return 0;
+        }
+        let bytes = self.sync.prefetch_instructions * self.sync.instruction_bytes;
+        super::ns_to_ps(self.dma.start_ns + bytes as f64 / self.dma.bytes_per_ns_per_engine)
     }
 
     /// Own time of a stand-alone semaphore instruction, picoseconds.

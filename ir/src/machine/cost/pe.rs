@@ -21,9 +21,52 @@ pub struct Multiply {
     pub onezero: bool,
 }
 
+/// The part of the array that a product uses: rows by where its operands lie, columns by where its result does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeTile {
+    /// First row and the row behind the last.
+    pub rows: (u64, u64),
+    /// First column and the column behind the last.
+    pub columns: (u64, u64),
+}
+
+/// Whether two half-open ranges have something in common.
+fn meet(a: (u64, u64), b: (u64, u64)) -> bool {
+    a.0 < b.1 && b.0 < a.1
+}
+
+impl PeTile {
+    /// Whether two products use rows and columns in common.
+    pub fn overlaps(&self, other: &PeTile) -> bool {
+        meet(self.rows, other.rows) && self.shares_columns(other)
+    }
+
+    /// Whether the results of two products leave the array through the same columns.
+    pub fn shares_columns(&self, other: &PeTile) -> bool {
+        meet(self.columns, other.columns)
+    }
+}
+
 impl MachineModel {
+    /// The tile of the array that a product of `k` contraction rows from partition `row` into `m` partitions from `column` uses.
+    ///
+    /// The array is split into tiles of the sizes `pe.row_tiles`, in rows and in columns alike and at multiples of their size; a product takes the
+    /// smallest that contains it. Products in tiles without a common processing element run side by side (`neuroncore.md` section 2.4).
+    pub fn pe_tile(&self, row: u64, k: u64, column: u64, m: u64) -> PeTile {
+        let side = |whole: u64, first: u64, count: u64| {
+            let end = first + count.max(1);
+            let fits = |size: u64| size > 0 && end <= first - first % size + size;
+            let size = self.pe.row_tiles.iter().copied().filter(|&s| fits(s)).min();
+            size.map_or((0, whole.max(end)), |s| (first - first % s, first - first % s + s))
+        };
+        PeTile {
+            rows: side(self.pe.rows, row, k),
+            columns: side(self.pe.columns, column, m),
+        }
+    }
+
     /// Passes a product of these dtypes takes.
-    fn passes(&self, stationary: DType, moving: DType) -> u64 {
+    pub fn multiply_passes(&self, stationary: DType, moving: DType) -> u64 {
         if stationary == DType::F32 || moving == DType::F32 {
             self.pe.fp32_passes.max(1)
         } else {
@@ -37,7 +80,7 @@ impl MachineModel {
         let one = columns
             .div_ceil(self.pe.load_columns_per_cycle)
             .max(self.pe.load_min_cycles);
-        let data = one * self.passes(dtype, dtype);
+        let data = one * self.multiply_passes(dtype, dtype);
         Cycles {
             data,
             occupancy: data,
@@ -51,7 +94,7 @@ impl MachineModel {
         let columns = m
             .moving_columns
             .max(m.stationary_columns.min(pe.stationary_floor_cycles));
-        let passes = self.passes(m.stationary, m.moving);
+        let passes = self.multiply_passes(m.stationary, m.moving);
         let mut rate = if passes > 1 {
             pe.fp32_cycles_per_column_and_pass
         } else {
@@ -73,5 +116,31 @@ impl MachineModel {
             occupancy: data + pe.gap_cycles * passes,
             latency: data + pe.latency_cycles,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_take_the_smallest_tile_that_contains_them() {
+        let v2 = MachineModel::target("trn1").expect("known target");
+        let v3 = MachineModel::target("trn2").expect("known target");
+        let tile = |rows, columns| PeTile { rows, columns };
+        assert_eq!(v2.pe_tile(64, 64, 0, 128), tile((64, 128), (0, 128)));
+        assert_eq!(v2.pe_tile(32, 32, 64, 33), tile((0, 64), (64, 128)));
+        assert_eq!(v3.pe_tile(32, 32, 96, 1), tile((32, 64), (96, 128)));
+        assert_eq!(v3.pe_tile(0, 65, 0, 64), tile((0, 128), (0, 64)));
+        assert_eq!(v3.pe_tile(32, 64, 0, 64), tile((0, 128), (0, 64)));
+    }
+
+    #[test]
+    fn tiles_overlap_where_they_share_elements() {
+        let v2 = MachineModel::target("trn1").expect("known target");
+        let (low, high) = (v2.pe_tile(0, 64, 0, 128), v2.pe_tile(64, 64, 0, 128));
+        assert!(!low.overlaps(&high) && low.shares_columns(&high));
+        assert!(low.overlaps(&v2.pe_tile(0, 128, 64, 64)));
+        assert!(!v2.pe_tile(0, 128, 0, 64).overlaps(&v2.pe_tile(0, 128, 64, 64)));
     }
 }
