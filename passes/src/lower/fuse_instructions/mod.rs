@@ -16,7 +16,11 @@
 //! A step is merged only if its fp32 result has no other reader, so that no number changes but for roundings of
 //! intermediate results that the merged instruction does not make.
 //!
+//! `results` does the same in the other direction: an instruction converts, negates or sums its own result.
+//!
 //! Needs and leaves: a verified tile program. Dead operations are left to `remove_dead_stores`.
+
+mod results;
 
 use ferrite_ir::dtype::DType;
 use ferrite_ir::machine::{MachineModel, Space};
@@ -58,6 +62,12 @@ pub fn fuse_instructions(program: &mut Program, machine: &MachineModel) {
     for index in 0..fuser.program.ops.len() {
         while fuser.merge_producer(index) {}
         fuser.absorb_sum(index);
+        fuser.absorb_square(index);
+    }
+    // After the merging above has found its partners: these change what a value looks like to them.
+    for index in 0..fuser.program.ops.len() {
+        fuser.absorb_negation(index);
+        fuser.absorb_copy(index);
     }
 }
 

@@ -1,0 +1,162 @@
+//! Lets an instruction finish what a later one would do to its result: convert it, negate it, square and sum it.
+//!
+//! Before                                              After
+//!   t = any(...) in fp32                                y = any(...) in bf16
+//!   y = tensor_copy(t) in bf16
+//!
+//!   m = tensor_reduce(x, op)                            n = tensor_reduce(x, op, negate)
+//!   n = tensor_scalar(m, multiply -1)
+//!
+//!   t = tensor_tensor(x, x, multiply)                   t = activation(x, square), s = its sum
+//!   s = tensor_reduce(t, add)
+//!
+//! Only where the intermediate result has no other reader.
+
+use ferrite_ir::dtype::DType;
+use ferrite_ir::machine::Space;
+use ferrite_ir::tile::{ActFunc, AluOp, Inst, OpKind, Scalar, View};
+
+use super::{Fuser, is_imm};
+
+impl Fuser<'_> {
+    /// The instruction that alone writes `view`, if the one at `reader` alone reads it.
+    fn only_writer(&self, view: &View, reader: usize) -> Option<usize> {
+        let uses = &self.uses[view.tile.index()];
+        let ([writer], [only]) = (&uses.writers[..], &uses.readers[..]) else {
+            return None;
+        };
+        (*only == reader && *writer < reader).then_some(*writer)
+    }
+
+    /// Whether `view` may be written by the instruction at `earlier` already, and not only by that at `later`.
+    fn free_between(&self, view: &View, earlier: usize, later: usize) -> bool {
+        let uses = &self.uses[view.tile.index()];
+        let touched = |at: &usize| (earlier..later).contains(at);
+        !uses.writers.iter().any(touched) && !uses.readers.iter().any(touched)
+    }
+
+    /// Lets the instruction that computes an fp32 value write it in the dtype and place that a copy gives it.
+    pub(super) fn absorb_copy(&mut self, index: usize) {
+        let Some(Inst::TensorCopy { dst, src }) = self.inst(index).cloned() else {
+            return;
+        };
+        let sbuf = |v: &View| self.program.tile(v.tile).space == Space::Sbuf;
+        let narrow = matches!(dst.dtype, DType::F32 | DType::BF16 | DType::F16);
+        let same_place = dst.partition == src.partition && dst.partitions == src.partitions;
+        if src.dtype != DType::F32 || !narrow || !same_place || !sbuf(&src) || !sbuf(&dst) || src.tile == dst.tile {
+            return;
+        }
+        let Some(writer) = self.only_writer(&src, index) else {
+            return;
+        };
+        if !self.free_between(&dst, writer, index) {
+            return;
+        }
+        let Some(mut inst) = self.inst(writer).cloned() else { return };
+        let out = match &mut inst {
+            Inst::Activation { dst, .. }
+            | Inst::TensorTensor { dst, .. }
+            | Inst::TensorScalar { dst, .. }
+            | Inst::ScalarTensorTensor { dst, .. }
+            | Inst::TensorCopy { dst, .. } => dst,
+            _ => return,
+        };
+        // The access patterns of an instruction's operands need not agree, only their number of elements.
+        if *out != src || dst.elements() != src.elements() {
+            return;
+        }
+        *out = dst;
+        self.forget(index);
+        self.program.ops[index].kind = OpKind::Dma(Vec::new());
+        self.set(writer, inst);
+    }
+
+    /// Lets a reduction negate its result.
+    pub(super) fn absorb_negation(&mut self, index: usize) {
+        let Some(Inst::TensorScalar {
+            dst,
+            src,
+            first,
+            second: None,
+        }) = self.inst(index).cloned()
+        else {
+            return;
+        };
+        let negation = first.op == AluOp::Multiply && is_imm(&first.scalar, -1.0);
+        if !negation || src.dtype != DType::F32 || dst.dtype != DType::F32 {
+            return;
+        }
+        let Some(writer) = self.only_writer(&src, index) else {
+            return;
+        };
+        let Some(Inst::TensorReduce {
+            dst: out,
+            src: x,
+            op,
+            dims,
+            negate: false,
+        }) = self.inst(writer).cloned()
+        else {
+            return;
+        };
+        if out != src || !self.free_between(&dst, writer, index) {
+            return;
+        }
+        self.forget(index);
+        self.program.ops[index].kind = OpKind::Dma(Vec::new());
+        self.set(
+            writer,
+            Inst::TensorReduce {
+                dst,
+                src: x,
+                op,
+                dims,
+                negate: true,
+            },
+        );
+    }
+
+    /// Squares and sums in one activation.
+    pub(super) fn absorb_square(&mut self, index: usize) {
+        let Some(Inst::TensorReduce {
+            dst,
+            src,
+            op: AluOp::Add,
+            dims,
+            negate: false,
+        }) = self.inst(index).cloned()
+        else {
+            return;
+        };
+        let all = usize::from(dims) == src.dims.len() && dst.dtype == DType::F32 && src.dtype == DType::F32;
+        let Some(writer) = self.only_writer(&src, index) else {
+            return;
+        };
+        let Some(Inst::TensorTensor {
+            dst: out,
+            a,
+            b,
+            op: AluOp::Multiply,
+        }) = self.inst(writer).cloned()
+        else {
+            return;
+        };
+        let float = matches!(a.dtype, DType::F32 | DType::BF16 | DType::F16);
+        if !all || a != b || !float || out != src || !self.free_between(&dst, writer, index) {
+            return;
+        }
+        self.forget(index);
+        self.program.ops[index].kind = OpKind::Dma(Vec::new());
+        self.set(
+            writer,
+            Inst::Activation {
+                dst: out,
+                src: a,
+                func: ActFunc::Square,
+                scale: Scalar::f32(1.0),
+                bias: Scalar::f32(0.0),
+                accumulate: Some(dst),
+            },
+        );
+    }
+}
