@@ -27,12 +27,14 @@ pub fn all() -> Vec<AnyPass> {
         AnyPass::hlo(hlo::legalize::LegalizeSort),
         AnyPass::hlo(hlo::legalize::SumByMatmul),
         AnyPass::hlo(hlo::HoistNarrowing),
+        AnyPass::hlo(hlo::HoistScalars),
         AnyPass::hlo(hlo::OrientContractions),
         AnyPass::hlo(hlo::legalize::LegalizeWindow),
         AnyPass::hlo(hlo::MergeEqualOps),
         AnyPass::hlo(hlo::RecognizeActivations),
         AnyPass::hlo(hlo::RemoveBarriers),
         AnyPass::hlo(hlo::RemoveDeadOps),
+        AnyPass::hlo(hlo::SplitContractions),
     ];
     passes.sort_by_key(|p| p.name);
     passes

@@ -93,6 +93,8 @@ const BALANCED: &[&str] = &[
     "remove-barriers",
     "fold-constants", // index arithmetic of gathers and scatters
     "canonicalize",
+    "split-contractions", // before what is done for the readers of each part
+    "hoist-scalars",
     "hoist-narrowing", // before orientation, which counts readers
     "merge-equal-ops",
     "orient-contractions", // all readers are known and simplified

@@ -5,6 +5,7 @@ mod canonicalize;
 mod expand_ops;
 mod fold_constants;
 mod hoist_narrowing;
+mod hoist_scalars;
 mod inline;
 pub mod legalize;
 mod legalize_64bit;
@@ -15,6 +16,7 @@ mod remove_barriers;
 mod remove_dead_ops;
 mod retype;
 pub(crate) mod rewrite;
+mod split_contractions;
 #[cfg(test)]
 mod testing;
 
@@ -23,6 +25,7 @@ pub use canonicalize::Canonicalize;
 pub use expand_ops::ExpandOps;
 pub use fold_constants::FoldConstants;
 pub use hoist_narrowing::HoistNarrowing;
+pub use hoist_scalars::HoistScalars;
 pub use inline::Inline;
 pub use legalize_64bit::Legalize64bit;
 pub use merge_equal_ops::MergeEqualOps;
@@ -30,6 +33,7 @@ pub use orient_contractions::OrientContractions;
 pub use recognize_activations::RecognizeActivations;
 pub use remove_barriers::RemoveBarriers;
 pub use remove_dead_ops::RemoveDeadOps;
+pub use split_contractions::SplitContractions;
 
 /// Whether a custom call is an activation function that ScalarE computes in one instruction.
 pub fn activation_call(target: &str) -> bool {

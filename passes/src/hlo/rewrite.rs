@@ -44,8 +44,19 @@ pub(crate) fn rewrite_module_outside(
     skip: fn(&OpKind) -> bool,
     mut f: impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
 ) -> Result<Changed> {
+    rewrite_module_knowing(module, skip, |_| (), |(), b, op| f(b, op))
+}
+
+/// As [`rewrite_module_outside`], with what `know` finds out about each function before anything in it is rewritten.
+pub(crate) fn rewrite_module_knowing<K>(
+    module: &mut Module,
+    skip: fn(&OpKind) -> bool,
+    know: impl Fn(&Func) -> K,
+    mut f: impl FnMut(&mut K, &mut Builder<'_>, OpId) -> Result<Rewrite>,
+) -> Result<Changed> {
     let mut changed = false;
     for func in &mut module.funcs {
+        let mut known = know(func);
         let mut driver = Driver {
             replaced: vec![None; func.value_count()],
             budget: func.op_count().saturating_mul(64).saturating_add(4096),
@@ -54,7 +65,7 @@ pub(crate) fn rewrite_module_outside(
             skip,
         };
         let body = func.body();
-        if let Err(diagnostic) = driver.region(func, body, &mut f) {
+        if let Err(diagnostic) = driver.region(func, body, &mut |b: &mut Builder<'_>, op| f(&mut known, b, op)) {
             let placed = diagnostic.location != Location::default();
             return Err(if placed {
                 diagnostic
