@@ -43,7 +43,7 @@ struct Entry {
 }
 
 /// Blocks on chip.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cache {
     entries: HashMap<BlockKey, Entry>,
     bytes: usize,

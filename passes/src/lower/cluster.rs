@@ -19,20 +19,20 @@ use super::view::{StorageId, StridedView};
 use super::{Lower, device_dtype};
 
 /// A cluster while it is lowered.
-struct Work<'c> {
-    cluster: &'c Cluster,
+pub(super) struct Work<'c> {
+    pub cluster: &'c Cluster,
     index: usize,
-    rows: i64,
+    pub rows: i64,
     columns: i64,
     /// Columns of one chunk.
     chunk: i64,
     /// Whether the chunks of a row are collected in one tile before they are stored.
     collect: bool,
     /// Where results go, for the values that are needed outside.
-    outputs: BTreeMap<ValueId, Blocks>,
-    contractions: BTreeMap<OpId, Contraction>,
+    pub outputs: BTreeMap<ValueId, Blocks>,
+    pub contractions: BTreeMap<OpId, Contraction>,
     /// Views of operands from outside, cut into rows and columns.
-    outside: BTreeMap<(ValueId, Class), Blocks>,
+    pub outside: BTreeMap<(ValueId, Class), Blocks>,
 }
 
 /// What is on chip for the current row tile.
@@ -47,17 +47,33 @@ struct RowState {
 }
 
 impl Lower<'_> {
+    /// Lowers one cluster.
     pub(super) fn cluster(&mut self, cluster: &Cluster) -> Result<()> {
+        match self.open_cluster(cluster)? {
+            Some(mut work) => {
+                let tiles = self.row_tiles(&work, 0, work.rows);
+                self.run_tiles(&mut work, &tiles)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Everything about a cluster but its loops; `None` if there is nothing to compute.
+    pub(super) fn open_cluster<'c>(&mut self, cluster: &'c Cluster) -> Result<Option<Work<'c>>> {
         let Some(&first) = cluster.ops.first() else {
-            return Ok(());
+            return Ok(None);
         };
         self.loc = self.op_loc(first);
         if cluster.elements == 0 || cluster.split.is_some_and(|(r, _)| r == 0) {
-            return self.empty_results(cluster);
+            self.empty_results(cluster)?;
+            return Ok(None);
         }
         let index = self.plan.cluster_of[first.index()].unwrap_or_default();
-        let mut work = self.prepare(cluster, index)?;
-        let tiles = self.row_tiles(&work);
+        self.prepare(cluster, index).map(Some)
+    }
+
+    /// Computes some row tiles of a cluster.
+    pub(super) fn run_tiles(&mut self, work: &mut Work<'_>, tiles: &[(i64, i64)]) -> Result<()> {
         let chunks: Vec<(i64, i64)> = (0..work.columns.max(1))
             .step_by(work.chunk.max(1) as usize)
             .map(|c0| (c0, work.chunk.min(work.columns - c0)))
@@ -67,10 +83,10 @@ impl Lower<'_> {
         let staying = contraction.map(Contraction::staying);
         self.cache.pin(staying);
         let done = match contraction.map(|c| c.schedule) {
-            Some(schedule) if tiles.len() > 1 && chunks.len() > 1 && !self.reduces(&work) => {
-                self.by_panels(&mut work, schedule, staying, &tiles, &chunks)
+            Some(schedule) if tiles.len() > 1 && chunks.len() > 1 && !self.reduces(work) => {
+                self.by_panels(work, schedule, staying, tiles, &chunks)
             }
-            _ => self.by_rows(&mut work, &tiles, &chunks),
+            _ => self.by_rows(work, tiles, &chunks),
         };
         self.cache.pin(None);
         done
@@ -366,15 +382,15 @@ impl Lower<'_> {
         work.cluster.class.values().any(|&c| c == Class::Row)
     }
 
-    /// Row ranges of at most 128 rows; none crosses a border between batches.
-    fn row_tiles(&self, work: &Work<'_>) -> Vec<(i64, i64)> {
+    /// Rows `first..end` in ranges of at most 128 rows; none crosses a border between batches.
+    pub(super) fn row_tiles(&self, work: &Work<'_>, first: i64, end: i64) -> Vec<(i64, i64)> {
         let partitions = self.machine.limits.partitions as i64;
         let period = work.cluster.period.unwrap_or(work.rows).max(1);
         let mut tiles = Vec::new();
-        let mut start = 0;
-        while start < work.rows {
-            let end = (start / period + 1) * period;
-            let count = partitions.min(end - start).min(work.rows - start);
+        let mut start = first;
+        while start < end {
+            let border = (start / period + 1) * period;
+            let count = partitions.min(border - start).min(end - start);
             tiles.push((start, count));
             start += count;
         }

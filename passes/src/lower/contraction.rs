@@ -21,8 +21,8 @@ use super::{Lower, device_dtype};
 /// One operand.
 #[derive(Clone, Debug)]
 pub(super) struct Operand {
-    view: StridedView,
-    batch: ViewDims,
+    pub view: StridedView,
+    pub batch: ViewDims,
     free: ViewDims,
     contracting: ViewDims,
     /// Dtype on the PE array.

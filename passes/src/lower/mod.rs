@@ -8,6 +8,7 @@
 //! * `block`: tiles loaded from and stored to memory, and the cache of what is on chip already;
 //! * `cluster`: the loop over row tiles and column chunks of a cluster;
 //! * `elementwise`: operations on tiles as engine instructions;
+//! * `interleave`: clusters that share batch indices, batch by batch;
 //! * `contraction`: dots and convolutions on the PE array;
 //! * `moves`: everything that only moves data;
 //! * `control`: loops and branches;
@@ -31,6 +32,7 @@ mod cumulative;
 mod elementwise;
 pub mod fuse;
 mod fuse_instructions;
+mod interleave;
 mod known;
 mod moves;
 mod outputs;
@@ -195,12 +197,16 @@ impl<'a> Lower<'a> {
     /// Lowers the clusters and moves of the current plan.
     fn steps(&mut self) -> Result<()> {
         let plan = self.plan.clone();
-        for (step, &node) in plan.nodes.iter().enumerate() {
+        let mut step = 0;
+        while let Some(&node) = plan.nodes.get(step) {
             self.step = step;
-            match node {
-                Node::Cluster(index) => self.cluster(&plan.clusters[index])?,
-                Node::Move(op) => self.move_op(op)?,
-            }
+            step += match node {
+                Node::Cluster(_) => self.batch_by_batch(&plan, step)?,
+                Node::Move(op) => {
+                    self.move_op(op)?;
+                    1
+                }
+            };
         }
         Ok(())
     }
