@@ -90,6 +90,11 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (v + 0.044715 * v * v * v);
             0.5 * v * (1.0 + inner.tanh())
         }),
+        // What `recognize-activations` makes of GELU's gradient.
+        "ferrite.gelu_derivative" => float(|v| {
+            let density = (-0.5 * v * v).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            0.5 * libm::erfc(-v / std::f64::consts::SQRT_2) + v * density
+        }),
         "AwsNeuronSilu" => float(|v| v * logistic(v)),
         "AwsNeuronSoftplus" => float(|v| v.max(0.0) + (-v.abs()).exp().ln_1p()),
         "AwsNeuronSoftmax" => Ok(vec![softmax(x(0)?, dimension(call, op, x(0)?)?, out(0)?.dtype)?.into()]),

@@ -37,5 +37,11 @@ pub use split_contractions::SplitContractions;
 
 /// Whether a custom call is an activation function that ScalarE computes in one instruction.
 pub fn activation_call(target: &str) -> bool {
-    matches!(target, "AwsNeuronGelu" | "AwsNeuronGeluApprxTanh" | "AwsNeuronSilu")
+    matches!(
+        target,
+        "AwsNeuronGelu" | "AwsNeuronGeluApprxTanh" | "AwsNeuronSilu" | GELU_DERIVATIVE
+    )
 }
+
+/// Our own custom call: the derivative of GELU at its operand.
+pub const GELU_DERIVATIVE: &str = "ferrite.gelu_derivative";

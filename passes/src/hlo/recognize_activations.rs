@@ -3,7 +3,10 @@
 //! Before                                                  After
 //!   x * 0.5 * erfc(-x * sqrt(0.5))                          custom_call @AwsNeuronGelu(x)
 //!   x * 0.5 * (1 + erf(x * sqrt(0.5)))                      custom_call @AwsNeuronGelu(x)
+//!   x * 0.5 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))     custom_call @AwsNeuronGeluApprxTanh(x)
 //!   x * logistic(x)                                         custom_call @AwsNeuronSilu(x)
+//!   dy * 0.5 * erfc(-x * sqrt(0.5))                         dy * custom_call @ferrite.gelu_derivative(x)
+//!     + dy * x * exp(-x * x / 2) / sqrt(2 pi)
 //!
 //! Factors may stand in any order. Needs: verified `hlo`, before `expand-ops`. Leaves: verified `hlo`; what became dead to
 //! `remove-dead-ops`. Never: matches a constant that is more than a rounding away from the function's.
@@ -12,6 +15,7 @@ use ferrite_ir::diag::Result;
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{Attr, BinaryOp, Builder, CustomCall, Module, OpId, OpKind, UnaryOp, ValueId};
 
+use super::GELU_DERIVATIVE;
 use super::rewrite::{Rewrite, rewrite_module};
 use crate::pass::{Changed, HloPass, PassContext};
 
@@ -20,14 +24,16 @@ pub struct RecognizeActivations;
 
 impl HloPass for RecognizeActivations {
     const NAME: &'static str = "recognize-activations";
-    const DOC: &'static str = "Finds GELU and SiLU in primitive operations, which ScalarE computes in one instruction.";
+    const DOC: &'static str = "Finds GELU, its gradient, and SiLU in primitive operations, which ScalarE computes in one instruction.";
 
     fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
         rewrite_module(module, |b, op| {
-            if !matches!(b.func.op(op).kind, OpKind::Binary(BinaryOp::Multiply)) {
-                return Ok(Rewrite::Keep);
-            }
-            let Some((target, x)) = activation(b, op) else {
+            let found = match b.func.op(op).kind {
+                OpKind::Binary(BinaryOp::Multiply) => activation(b, op).map(|(target, x)| (target, x, Vec::new())),
+                OpKind::Binary(BinaryOp::Add) => gelu_gradient(b, op).map(|(x, dy)| (GELU_DERIVATIVE, x, dy)),
+                _ => None,
+            };
+            let Some((target, x, factors)) = found else {
                 return Ok(Rewrite::Keep);
             };
             let kind = OpKind::CustomCall(Box::new(CustomCall {
@@ -41,9 +47,95 @@ impl HloPass for RecognizeActivations {
                 output_operand_aliases: Vec::new(),
             }));
             let ty = b.tensor(b.func.result(op))?.clone();
-            Ok(b.op1_as(kind, &[x], ty)?.into())
+            let mut value = b.op1_as(kind, &[x], ty)?;
+            for factor in factors {
+                value = b.mul(factor, value)?;
+            }
+            Ok(value.into())
         })
     }
+}
+
+/// The operand of GELU and the other factors, if a sum is the derivative of GELU times them.
+fn gelu_gradient(b: &Builder<'_>, op: OpId) -> Option<(ValueId, Vec<ValueId>)> {
+    let result = b.func.result(op);
+    if !matches!(b.tensor(result).ok()?.dtype, DType::F32 | DType::BF16 | DType::F16) {
+        return None;
+    }
+    let [first, second] = b.func.op(op).operands[..] else {
+        return None;
+    };
+    let density = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 / 2.0;
+    [(first, second), (second, first)]
+        .into_iter()
+        .find_map(|(with_density, with_distribution)| {
+            let p = deeply(b, with_density);
+            // exp(-x * x / 2), which tells what x is.
+            let (place, x) = p.factors.iter().enumerate().find_map(|(i, &v)| {
+                let exponent = deeply(b, under(b, v, UnaryOp::Exponential)?);
+                match exponent.factors[..] {
+                    [x, y] if x == y && close(exponent.constant, -0.5) => Some((i, x)),
+                    _ => None,
+                }
+            })?;
+            let mut others = p.factors.clone();
+            others.remove(place);
+            let place = others.iter().position(|&v| v == x)?;
+            others.remove(place);
+            let q = deeply(b, with_distribution);
+            let place = q.factors.iter().position(|&v| is_distribution(b, v, x))?;
+            let mut factors = q.factors.clone();
+            factors.remove(place);
+            let (mut a, mut c) = (others, factors.clone());
+            a.sort_unstable();
+            c.sort_unstable();
+            (close(p.constant, density) && q.constant == 0.5 && a == c).then_some((x, factors))
+        })
+}
+
+/// Whether `v` is twice the normal distribution at `x`.
+fn is_distribution(b: &Builder<'_>, v: ValueId, x: ValueId) -> bool {
+    let root_half = std::f64::consts::FRAC_1_SQRT_2;
+    if let Some(e) = under(b, v, UnaryOp::Erfc) {
+        return is_scaled(b, e, x, -root_half);
+    }
+    one_plus(b, v).any(|erf| under(b, erf, UnaryOp::Erf).is_some_and(|e| is_scaled(b, e, x, root_half)))
+}
+
+/// What 1 is added to, if `v` is such a sum.
+fn one_plus<'b>(b: &'b Builder<'_>, v: ValueId) -> impl Iterator<Item = ValueId> + 'b {
+    let sum = b.func.def(v).map(|d| b.func.op(d));
+    let operands = sum.filter(|s| s.kind == OpKind::Binary(BinaryOp::Add)).map(|s| &s.operands);
+    operands.into_iter().flat_map(move |o| {
+        [(o[0], o[1]), (o[1], o[0])]
+            .into_iter()
+            .filter(|&(_, one)| splat(b, one) == Some(1.0))
+            .map(|(other, _)| other)
+    })
+}
+
+/// Whether `v` is `sqrt(2 / pi) * (x + 0.044715 * x^3)`.
+fn is_tanh_argument(b: &Builder<'_>, v: ValueId, x: ValueId) -> bool {
+    let p = taken_apart(b, v);
+    let [sum] = p.factors[..] else { return false };
+    let Some(op) = b.func.def(sum).map(|d| b.func.op(d)) else {
+        return false;
+    };
+    let cube = match op.operands[..] {
+        [a, c] if op.kind == OpKind::Binary(BinaryOp::Add) && a == x => c,
+        [c, a] if op.kind == OpKind::Binary(BinaryOp::Add) && a == x => c,
+        _ => return false,
+    };
+    let c = taken_apart(b, cube);
+    let cubed = match c.factors[..] {
+        [power] => b.func.def(power).map(|d| b.func.op(d)).is_some_and(|op| {
+            op.kind == OpKind::Binary(BinaryOp::Power) && op.operands[0] == x && splat(b, op.operands[1]) == Some(3.0)
+        }),
+        [a, d, e] => a == x && d == x && e == x,
+        _ => false,
+    };
+    let factor = (2.0 / std::f64::consts::PI).sqrt();
+    cubed && close(p.constant, factor) && close(c.constant, 0.044715)
 }
 
 /// Whether two constants agree but for rounding to the narrowest dtype that models use for them (bf16).
@@ -70,7 +162,7 @@ fn splat(b: &Builder<'_>, mut v: ValueId) -> Option<f64> {
     }
 }
 
-/// Takes multiplications and negations apart, three levels deep at most.
+/// Takes multiplications and negations apart, `depth` levels deep at most.
 fn product(b: &Builder<'_>, v: ValueId, depth: usize, into: &mut Product) {
     if let Some(c) = splat(b, v) {
         into.constant *= c;
@@ -102,11 +194,20 @@ fn product(b: &Builder<'_>, v: ValueId, depth: usize, into: &mut Product) {
 }
 
 fn taken_apart(b: &Builder<'_>, v: ValueId) -> Product {
+    apart(b, v, 3)
+}
+
+/// As [`taken_apart`], for what a framework's differentiation made: a long chain of products.
+fn deeply(b: &Builder<'_>, v: ValueId) -> Product {
+    apart(b, v, 8)
+}
+
+fn apart(b: &Builder<'_>, v: ValueId, depth: usize) -> Product {
     let mut p = Product {
         constant: 1.0,
         factors: Vec::new(),
     };
-    product(b, v, 3, &mut p);
+    product(b, v, depth, &mut p);
     p
 }
 
@@ -130,7 +231,6 @@ fn activation(b: &Builder<'_>, op: OpId) -> Option<(&'static str, ValueId)> {
     }
     let p = taken_apart(b, result);
     let [first, second] = p.factors[..] else { return None };
-    let root_half = std::f64::consts::FRAC_1_SQRT_2;
     for (x, other) in [(first, second), (second, first)] {
         if p.constant == 1.0 && under(b, other, UnaryOp::Logistic) == Some(x) {
             return Some(("AwsNeuronSilu", x));
@@ -138,22 +238,11 @@ fn activation(b: &Builder<'_>, op: OpId) -> Option<(&'static str, ValueId)> {
         if p.constant != 0.5 {
             continue;
         }
-        if let Some(e) = under(b, other, UnaryOp::Erfc)
-            && is_scaled(b, e, x, -root_half)
-        {
+        if is_distribution(b, other, x) {
             return Some(("AwsNeuronGelu", x));
         }
-        let sum = b.func.op(b.func.def(other)?);
-        if sum.kind != OpKind::Binary(BinaryOp::Add) {
-            continue;
-        }
-        for (erf, one) in [(sum.operands[0], sum.operands[1]), (sum.operands[1], sum.operands[0])] {
-            if splat(b, one) == Some(1.0)
-                && let Some(e) = under(b, erf, UnaryOp::Erf)
-                && is_scaled(b, e, x, root_half)
-            {
-                return Some(("AwsNeuronGelu", x));
-            }
+        if one_plus(b, other).any(|t| under(b, t, UnaryOp::Tanh).is_some_and(|e| is_tanh_argument(b, e, x))) {
+            return Some(("AwsNeuronGeluApprxTanh", x));
         }
     }
     None

@@ -29,6 +29,10 @@ impl Lower<'_> {
                 at_least: self.lower_bound(node.operands[0], DEPTH),
                 ..Hint::default()
             },
+            OpKind::Unary(UnaryOp::Sqrt) => Hint {
+                added: self.least_added(self.func.result(op)),
+                ..Hint::default()
+            },
             OpKind::Binary(BinaryOp::Divide) => Hint {
                 nearest_quotient: self.is_rounded(self.func.result(op), DEPTH),
                 ..Hint::default()
@@ -76,6 +80,23 @@ impl Lower<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The smallest of the positive numbers that the readers of a value add to it, if they all do and nothing else.
+    fn least_added(&self, value: ValueId) -> Option<f64> {
+        if self.is_returned(value, DEPTH) {
+            return None;
+        }
+        let added = |&user: &OpId| {
+            let node = self.func.op(user);
+            if !matches!(node.kind, OpKind::Binary(BinaryOp::Add)) {
+                return None;
+            }
+            let numbers = node.operands.iter().filter_map(|&v| self.splat_of(v));
+            numbers.reduce(f64::min).filter(|&x| x > 0.0)
+        };
+        let readers = self.readers(value, DEPTH);
+        readers.iter().map(added).reduce(|a, b| Some(a?.min(b?))).flatten()
     }
 
     /// Whether some reader of a value depends on it by leaps: rounds it to an integer or compares it.

@@ -74,6 +74,7 @@ fn expand(b: &mut Builder<'_>, op: OpId, call: &CustomCall, operands: &[ValueId]
         "AwsNeuronErf" => Some(|x| x.unary(UnaryOp::Erf)),
         "AwsNeuronGelu" => Some(gelu),
         "AwsNeuronGeluApprxTanh" => Some(gelu_tanh),
+        crate::hlo::GELU_DERIVATIVE => Some(gelu_derivative),
         "AwsNeuronSilu" => Some(|x| x * x.unary(UnaryOp::Logistic)),
         "AwsNeuronSoftplus" => Some(|x| x.max(0.0) + log1p((-x.abs()).exp())),
         _ => None,

@@ -12,6 +12,13 @@ use super::rewrite::{Step, refuse};
 /// Rows up to which offsets known at compile time become a constant rather than device arithmetic (our choice: 64 KiB).
 const MAX_CONSTANT_ROWS: i64 = 16 * 1024;
 
+/// Elements of a run from which on it is cut into rows of its outermost dimension (our choice: a single row passes through
+/// one partition).
+const LONG_RUN: i64 = 8 * 1024;
+
+/// Elements that such rows must have (our choice: descriptors of 256 elements move at a good part of the full rate).
+const SHORT_RUN: i64 = 256;
+
 /// How a window of a tensor falls apart into rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
@@ -43,6 +50,11 @@ impl Rows {
             if window[split] != shape[split] {
                 break;
             }
+        }
+        // A long run is cut, so that many partitions and descriptors share it.
+        if split < shape.len() && window[split] > 1 && run >= LONG_RUN && run / window[split] >= SHORT_RUN {
+            run /= window[split];
+            split += 1;
         }
         // Leading dimensions of one element add no rows: take them into the run as well.
         while split > first && shape[split - 1] == 1 {

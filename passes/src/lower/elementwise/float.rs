@@ -19,6 +19,8 @@ pub(in crate::lower) struct Hint {
     pub at_least: Option<f64>,
     /// The quotient is rounded to an integer or compared: it must be the nearest number, not one beside it.
     pub nearest_quotient: bool,
+    /// All readers of a square root add at least this positive number to it.
+    pub added: Option<f64>,
 }
 
 /// Smallest number from which on an `f32` has no fraction.
@@ -390,6 +392,11 @@ impl Lower<'_> {
             self.activate(dst, &clamped, func, 1.0, 0.0, e);
             return;
         }
+        if let Some(added) = hint.added.filter(|_| !reciprocal)
+            && self.root_beside(dst, x, added, e)
+        {
+            return;
+        }
         let narrow = from == DType::F16; // all of it is in the range
         let (up, down) = if reciprocal { (74, -48) } else { (48, -48) };
         let scaled = if narrow {
@@ -439,6 +446,52 @@ impl Lower<'_> {
         }
         // What is not at least 0 has no root, NaN included.
         self.put_where(dst, f64::NAN, x, (AluOp::IsGe, 0.0), (AluOp::IsEqual, 0.0), e);
+    }
+
+    /// Square root where a number is added to it that hides what the table's lower end gets wrong: an optimizer's
+    /// denominator. Returns `false`, with nothing emitted, if the number is too small for that.
+    fn root_beside(&mut self, dst: &View, x: &Arg, added: f64, e: Extent) -> bool {
+        let (low, high) = self.range(ActFunc::Sqrt);
+        // An even power of two that brings the largest number into the range.
+        let excess = (f64::from(f32::MAX).log2() - f64::from(high).log2()).ceil().max(0.0) as i32;
+        let shift = (excess + 1) / 2 * 2;
+        let least = f64::from(low).sqrt() * f64::from(power_of_two(shift / 2));
+        // Half a unit in the last place of the sum.
+        if least > added * f64::from(f32::EPSILON) / 4.0 {
+            return false;
+        }
+        let clamped = self.two_step(DType::F32, x, (AluOp::Max, 0.0), (AluOp::Min, f32::MAX), e);
+        let root = self.sbuf(e, DType::F32, "root");
+        self.activate(&root, &clamped, ActFunc::Sqrt, power_of_two(-shift), low, e);
+        self.alu(
+            dst,
+            &Self::tile(root, e),
+            &Arg::Number(f64::from(power_of_two(shift / 2))),
+            AluOp::Multiply,
+            e,
+        );
+        // Infinity is its own root; NaN and what is negative have none.
+        let other = self.sbuf(e, dst.dtype, "other");
+        let (x_view, clamped) = (self.tensor(x, e, DType::F32), self.tensor(&clamped, e, DType::F32));
+        self.inst(Inst::TensorScalar {
+            dst: other.clone(),
+            src: x_view.clone(),
+            first: ScalarStep::imm(AluOp::IsGe, 0.0),
+            second: Some(ScalarStep::imm(AluOp::Multiply, f32::INFINITY)),
+        });
+        let differs = self.sbuf(e, DType::U8, "differs");
+        self.inst(Inst::TensorTensor {
+            dst: differs.clone(),
+            a: clamped,
+            b: x_view,
+            op: AluOp::NotEqual,
+        });
+        self.inst(Inst::CopyPredicated {
+            dst: dst.clone(),
+            src: other,
+            pred: differs,
+        });
+        true
     }
 
     /// A magnitude with the sign bit of another number set.

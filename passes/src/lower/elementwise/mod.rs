@@ -285,6 +285,7 @@ impl Lower<'_> {
             "AwsNeuronGelu" => ActFunc::Gelu,
             "AwsNeuronGeluApprxTanh" => ActFunc::GeluApprxTanh,
             "AwsNeuronSilu" => ActFunc::Silu,
+            crate::hlo::GELU_DERIVATIVE => ActFunc::GeluDx,
             other => return self.unsupported(format!("the custom call `{other}` has no device lowering")),
         };
         let dst = self.value_tile(e, dtype);
