@@ -305,6 +305,26 @@ fn a_known_nan_stays() {
 }
 
 #[test]
+fn a_root_beside_a_number() {
+    let mut report = String::new();
+    for dtype in FLOATS {
+        for added in [1e-8, 1.0, 1e-20] {
+            let values = values(dtype);
+            let ty = TensorType::new(dtype, &[values.len() as i64]);
+            let m = module(std::slice::from_ref(&ty), |b, a| {
+                let root = b.unary(UnaryOp::Sqrt, a[0])?;
+                let number = b.like_f(root, added)?;
+                b.add(root, number)
+            });
+            let m = m.expect("a valid program");
+            let x = tensor(dtype, &ty.shape, &values);
+            sweep(&format!("sqrt+{added} {dtype}"), &m, &[x], 1.5, &mut report);
+        }
+    }
+    assert!(report.is_empty(), "{report}");
+}
+
+#[test]
 fn comparisons() {
     let mut report = String::new();
     for &direction in ComparisonDirection::ALL {

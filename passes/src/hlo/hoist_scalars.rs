@@ -28,10 +28,16 @@ impl HloPass for HoistScalars {
     const DOC: &'static str = "Moves arithmetic with one number before the reshapes and transposes that stand between it and what computes the value.";
 
     fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
-        rewrite_module_knowing(module, |_| false, Func::use_counts, |uses, b, op| {
-            hoist(uses, b, op)
-                .map_err(|v: Violation| Diagnostic::bug(format!("`{}` built an invalid operation: {v}", Self::NAME)))
-        })
+        rewrite_module_knowing(
+            module,
+            |_| false,
+            Func::use_counts,
+            |uses, b, op| {
+                hoist(uses, b, op).map_err(|v: Violation| {
+                    Diagnostic::bug(format!("`{}` built an invalid operation: {v}", Self::NAME))
+                })
+            },
+        )
     }
 }
 
@@ -123,7 +129,15 @@ mod tests {
         assert_eq!(
             ops(&m),
             [
-                "constant", "negate", "constant", "multiply", "transpose", "reshape", "sine", "transpose", "multiply"
+                "constant",
+                "negate",
+                "constant",
+                "multiply",
+                "transpose",
+                "reshape",
+                "sine",
+                "transpose",
+                "multiply"
             ]
         );
         Ok(())

@@ -24,7 +24,8 @@ pub struct RecognizeActivations;
 
 impl HloPass for RecognizeActivations {
     const NAME: &'static str = "recognize-activations";
-    const DOC: &'static str = "Finds GELU, its gradient, and SiLU in primitive operations, which ScalarE computes in one instruction.";
+    const DOC: &'static str =
+        "Finds GELU, its gradient, and SiLU in primitive operations, which ScalarE computes in one instruction.";
 
     fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
         rewrite_module(module, |b, op| {
@@ -105,7 +106,9 @@ fn is_distribution(b: &Builder<'_>, v: ValueId, x: ValueId) -> bool {
 /// What 1 is added to, if `v` is such a sum.
 fn one_plus<'b>(b: &'b Builder<'_>, v: ValueId) -> impl Iterator<Item = ValueId> + 'b {
     let sum = b.func.def(v).map(|d| b.func.op(d));
-    let operands = sum.filter(|s| s.kind == OpKind::Binary(BinaryOp::Add)).map(|s| &s.operands);
+    let operands = sum
+        .filter(|s| s.kind == OpKind::Binary(BinaryOp::Add))
+        .map(|s| &s.operands);
     operands.into_iter().flat_map(move |o| {
         [(o[0], o[1]), (o[1], o[0])]
             .into_iter()

@@ -40,14 +40,20 @@ impl HloPass for SplitContractions {
     const DOC: &'static str = "Computes a contraction that is only read in slices slice by slice.";
 
     fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
-        rewrite_module_knowing(module, |_| false, plan, |plan, b, op| {
-            let Some(part) = plan.parts.get(&op).copied() else {
-                return Ok(Rewrite::Keep);
-            };
-            let done = plan.restricted(b, b.func.op(op).operands[0], part);
-            done.map(Rewrite::from)
-                .map_err(|v: Violation| Diagnostic::bug(format!("`{}` built an invalid operation: {v}", Self::NAME)))
-        })
+        rewrite_module_knowing(
+            module,
+            |_| false,
+            plan,
+            |plan, b, op| {
+                let Some(part) = plan.parts.get(&op).copied() else {
+                    return Ok(Rewrite::Keep);
+                };
+                let done = plan.restricted(b, b.func.op(op).operands[0], part);
+                done.map(Rewrite::from).map_err(|v: Violation| {
+                    Diagnostic::bug(format!("`{}` built an invalid operation: {v}", Self::NAME))
+                })
+            },
+        )
     }
 }
 
@@ -129,7 +135,8 @@ fn plan(func: &Func) -> Plan {
         let wide = ranges.iter().all(|r| r.size() >= NARROWEST);
         if closed && apart && wide {
             plan.split.extend(chains);
-            plan.parts.extend(slices.into_iter().map(|(slice, _, part)| (slice, part)));
+            plan.parts
+                .extend(slices.into_iter().map(|(slice, _, part)| (slice, part)));
         }
     }
     plan
@@ -245,7 +252,12 @@ fn through(func: &Func, op: OpId, part: Part) -> Option<Part> {
 
 impl Plan {
     /// Builds a part of a value.
-    fn restricted(&mut self, b: &mut Builder<'_>, value: ValueId, part: Part) -> std::result::Result<ValueId, Violation> {
+    fn restricted(
+        &mut self,
+        b: &mut Builder<'_>,
+        value: ValueId,
+        part: Part,
+    ) -> std::result::Result<ValueId, Violation> {
         if let Some(&built) = self.built.get(&(value, part)) {
             return Ok(built);
         }
@@ -273,7 +285,10 @@ impl Plan {
             }
             OpKind::BroadcastInDim(broadcast) => {
                 let source = op.operands[0];
-                let from = broadcast.broadcast_dimensions.iter().position(|&d| d as usize == part.dim);
+                let from = broadcast
+                    .broadcast_dimensions
+                    .iter()
+                    .position(|&d| d as usize == part.dim);
                 let source = match from {
                     Some(dim) if b.tensor(source)?.shape[dim] != 1 => {
                         b.slice_dim(source, dim, part.start, part.size())?

@@ -52,7 +52,9 @@ impl Fuser<'_> {
         if !self.free_between(&dst, writer, index) {
             return;
         }
-        let Some(mut inst) = self.inst(writer).cloned() else { return };
+        let Some(mut inst) = self.inst(writer).cloned() else {
+            return;
+        };
         let out = match &mut inst {
             Inst::Activation { dst, .. }
             | Inst::TensorTensor { dst, .. }
