@@ -19,6 +19,11 @@ impl Remote {
     }
 
     /// Never called.
+    pub fn is_read_only(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Never called.
     pub fn pull(&self, _: &Cache, _: &Entry) -> Result<bool> {
         match self.0 {}
     }

@@ -67,14 +67,14 @@ impl Store {
         }
     }
 
-    /// Gives an entry of the folder to the store, if it is not there yet. Says whether it did.
+    /// Gives an entry of the folder to the store, if it is not there yet and the store takes any. Says whether it did.
     ///
     /// # Errors
     /// A store that refuses.
     pub fn push(&self, key: &Key) -> Result<bool> {
         match &self.remote {
-            Some(remote) => remote.push(&self.cache.entry(key)),
-            None => Ok(false),
+            Some(remote) if !remote.is_read_only() => remote.push(&self.cache.entry(key)),
+            _ => Ok(false),
         }
     }
 }

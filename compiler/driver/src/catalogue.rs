@@ -7,7 +7,7 @@
 
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{Func, Module, OpId, OpKind, RngAlgorithm, Type};
+use ferrite_ir::hlo::{Func, Module, OpId, OpKind, Type};
 
 use crate::native_calls;
 
@@ -86,10 +86,6 @@ fn suspect(func: &Func, id: OpId) -> Option<Diagnostic> {
                     .help("replace it with StableHLO operations, or with one of the documented AwsNeuron targets")
             })
         }
-        OpKind::RngBitGenerator(rng) if rng.algorithm == RngAlgorithm::Philox => {
-            let text = "random bits are made by the default algorithm and by Threefry, not by Philox";
-            Some(Diagnostic::error(Code::Ncc("EVRF006"), text).help("use the default algorithm"))
-        }
         OpKind::Constant(literal) if matches!(literal.ty().dtype, DType::I64 | DType::U64) => {
             let signed = literal.ty().dtype == DType::I64;
             let wrong = (0..literal.ty().element_count().min(LOOKED_AT))
@@ -144,23 +140,42 @@ pub fn explain(mut errors: Vec<Diagnostic>, suspects: Vec<Diagnostic>) -> Vec<Di
     errors
 }
 
-/// Custom calls with documented rules for their operands and configuration, and inputs without a static shape.
+/// Custom calls with documented rules for their operands and configuration, inputs that are no tensors of a static shape,
+/// operations that need a host.
 pub fn check(module: &Module) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     if let Some(entry) = module.entry() {
         let func = module.func(entry);
         for (number, &arg) in func.args().iter().enumerate() {
             let what = format!("parameter {number}");
-            errors.extend(dynamic(func.ty(arg), &what).map(|e| e.at(module.locs.get(func.loc))));
+            let found = dynamic(func.ty(arg), &what).or_else(|| token(func.ty(arg), &what));
+            errors.extend(found.map(|e| e.at(module.locs.get(func.loc))));
         }
     }
     for func in &module.funcs {
         func.walk(func.body(), &mut |func, id| {
-            let found = native_calls::check(func, func.op(id));
+            let op = func.op(id);
+            let found = native_calls::check(func, op).or_else(|| host(&op.kind));
             errors.extend(found.map(|e| e.at(module.locs.get(func.op(id).loc))));
         });
     }
     errors
+}
+
+/// What nobody answers while a NEFF runs.
+fn host(kind: &OpKind) -> Option<Diagnostic> {
+    use OpKind::*;
+    matches!(kind, Infeed(_) | Outfeed(_) | Send(_) | Recv(_)).then(|| {
+        let text = format!("`{}` talks to a host, and a NEFF runs without one", kind.mnemonic());
+        Diagnostic::error(Code::Ncc("EVRF001"), text).help("make what is sent an input or an output of the model")
+    })
+}
+
+fn token(ty: &Type, what: &str) -> Option<Diagnostic> {
+    matches!(ty, Type::Token).then(|| {
+        let text = format!("{what} is a token, and a NEFF has tensors alone");
+        Diagnostic::error(Code::Ncc("EVRF001"), text).help("trace the model without ordered effects")
+    })
 }
 
 /// Operations that still have dynamic shapes when the passes are done.
@@ -243,6 +258,43 @@ mod tests {
         }";
         let found = codes(text, "inf2");
         assert!(found.is_empty() || found[0].0 == "NCC_EVRF004", "{found:?}");
+    }
+
+    /// Errors of a small model on a trn1 of which one line is different.
+    fn on_a_small_machine(line: &str, instead: &str) -> Vec<ferrite_ir::diag::Diagnostic> {
+        let text = ferrite_ir::machine::MachineModel::target_text("trn1").unwrap();
+        assert!(text.contains(line));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("small.toml");
+        std::fs::write(&file, text.replace(line, instead)).unwrap();
+        let options = CompileOptions {
+            machine: Some(file),
+            ..CompileOptions::default()
+        };
+        let model = "../../tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir";
+        let module = crate::model::read(std::path::Path::new(model)).unwrap();
+        crate::compile(module, &options).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_program_that_needs_more_hbm_than_there_is_says_for_what() {
+        // Inputs and outputs fit, scratch memory does not.
+        let errors = on_a_small_machine(
+            "bytes_per_core = { value = 17179869184",
+            "bytes_per_core = { value = 300000",
+        );
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].code.to_string(), "NCC_EOOM001");
+        assert!(errors[0].help.is_some() && errors[0].location.line > 0, "{errors:?}");
+    }
+
+    #[test]
+    fn an_operation_that_does_not_fit_sbuf_is_named() {
+        let line = "usable_bytes_per_partition = { value = 180224";
+        let errors = on_a_small_machine(line, "usable_bytes_per_partition = { value = 256");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].code.to_string(), "NCC_EOOM002");
+        assert!(errors[0].location.line > 0, "{errors:?}");
     }
 
     #[test]

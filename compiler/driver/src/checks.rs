@@ -15,7 +15,8 @@ pub fn check(module: &Module, options: &CompileOptions, machine: &MachineModel) 
     let mut errors = Vec::new();
     for func in &module.funcs {
         func.walk(func.body(), &mut |func, id| {
-            let found = integer_downcast(func, id, options, machine).or_else(|| float8(func, func.op(id), machine));
+            let found =
+                integer_downcast(func, id, options, machine).or_else(|| element_types(func, func.op(id), machine));
             errors.extend(found.map(|e| e.at(module.locs.get(func.op(id).loc))));
         });
     }
@@ -100,31 +101,43 @@ fn combines(func: &Func, op: &Op) -> bool {
         .is_some_and(|&body| !func.region(body).ops.is_empty())
 }
 
-fn float8(func: &Func, op: &Op, machine: &MachineModel) -> Option<Diagnostic> {
+/// Element types that a target does not compute with.
+fn element_types(func: &Func, op: &Op, machine: &MachineModel) -> Option<Diagnostic> {
     let values = op.operands.iter().chain(&op.results);
-    let dtypes = values.filter_map(|v| dtype_of(func, Some(v)));
-    for dtype in dtypes {
-        match dtype {
-            DType::F8E4M3FN if !machine.pe.fp8_e4m3fn => {
-                return Some(
-                    Diagnostic::error(
-                        Code::Ncc("EVRF051"),
-                        format!("{} does not compute with {dtype}", machine.name),
-                    )
-                    .help(
-                        "use f8E4M3 in the model, or reinterpret the bytes with \
-                             `--internal-hlo2tensorizer-options=--experimental-unsafe-fp8e4m3fn-as-fp8e4m3`",
-                    ),
-                );
-            }
-            DType::F8E4M3FNUZ | DType::F8E4M3B11FNUZ | DType::F8E5M2FNUZ => {
-                let text = format!("no NeuronCore computes with {dtype}");
-                return Some(Diagnostic::error(Code::Ncc("EVRF005"), text).help("use f8E4M3 or f8E5M2"));
-            }
-            _ => {}
+    let mut dtypes = values.filter_map(|v| dtype_of(func, Some(v)));
+    dtypes.find_map(|dtype| element_type(dtype, machine))
+}
+
+fn element_type(dtype: DType, machine: &MachineModel) -> Option<Diagnostic> {
+    let name = &machine.name;
+    match dtype {
+        DType::F8E4M3FN if !machine.pe.fp8_e4m3fn => Some(
+            Diagnostic::error(Code::Ncc("EVRF051"), format!("{name} does not compute with {dtype}")).help(
+                "use f8E4M3 in the model, or reinterpret the bytes with \
+                 `--internal-hlo2tensorizer-options=--experimental-unsafe-fp8e4m3fn-as-fp8e4m3`",
+            ),
+        ),
+        DType::F8E4M3FNUZ | DType::F8E4M3B11FNUZ | DType::F8E5M2FNUZ => {
+            let text = format!("no NeuronCore computes with {dtype}");
+            Some(Diagnostic::error(Code::Ncc("EVRF005"), text).help("use f8E4M3 or f8E5M2"))
         }
+        DType::F8E3M4 if !machine.pe.fp8_e3m4 => Some(narrow_float(dtype, name)),
+        // A power of two: the scale of a block, not a number to compute with.
+        DType::F8E8M0FNU => Some(narrow_float(dtype, name)),
+        DType::F4E2M1FN | DType::F6E2M3FN | DType::F6E3M2FN => {
+            let text = format!("there is no code generation for {dtype}");
+            Some(
+                Diagnostic::error(Code::Ncc("ESPP004"), text)
+                    .help("convert it to f8E4M3 or bf16 before the compilation"),
+            )
+        }
+        _ => None,
     }
-    None
+}
+
+fn narrow_float(dtype: DType, target: &str) -> Diagnostic {
+    let text = format!("{target} does not compute with {dtype}");
+    Diagnostic::error(Code::Ncc("ESPP047"), text).help("use f8E4M3, f8E5M2 or bf16")
 }
 
 fn logical_core(options: &CompileOptions, machine: &MachineModel) -> Option<Diagnostic> {

@@ -25,6 +25,7 @@ pub mod pipeline;
 pub mod record;
 pub mod reproducer;
 pub mod run;
+pub mod scratchpad;
 pub mod validate;
 
 pub use compile::{Compiled, compile};

@@ -37,6 +37,7 @@ fn leaves(ty: &Type) -> Vec<&TensorType> {
 
 fn wrong(code: &'static str, call: &CustomCall, text: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::error(Code::Ncc(code), format!("custom call `{}`: {text}", call.target))
+        .help("give the call the operands, results and configuration that are documented for it")
 }
 
 fn require(holds: bool, code: &'static str, call: &CustomCall, text: impl std::fmt::Display) -> Checked {
@@ -198,6 +199,9 @@ fn scaled_dot(call: &CustomCall, operands: &[&TensorType], results: &[&TensorTyp
     Ok(())
 }
 
+/// Version of the form of native kernels that clients write.
+const KERNEL_VERSION: i64 = 1;
+
 /// The file that a native kernel names is looked for as it is given, then below the current folder.
 fn kernel(call: &CustomCall) -> Checked {
     let decoded = match &call.backend_config {
@@ -205,6 +209,11 @@ fn kernel(call: &CustomCall) -> Checked {
         _ => None,
     };
     let Some(config) = decoded else { return Ok(()) };
+    let name = config["func_name"].as_str().unwrap_or("?");
+    if let Some(version) = config["kernel_version"].as_i64().filter(|&v| v != KERNEL_VERSION) {
+        let text = format!("the kernel `{name}` has version {version}; version {KERNEL_VERSION} is known");
+        return Err(wrong("EVRF065", call, text).help("trace the kernel with another release of NKI"));
+    }
     let Some(binary) = config["klir_binary"]["binary"].as_str() else {
         return Ok(());
     };
@@ -216,7 +225,6 @@ fn kernel(call: &CustomCall) -> Checked {
     if path.exists() || last_two.exists() {
         return Ok(());
     }
-    let name = config["func_name"].as_str().unwrap_or("?");
     Err(wrong(
         "EVRF059",
         call,

@@ -157,8 +157,9 @@ pub struct DmaAccess {
     pub dims: SmallVec<[DmaDim; 4]>,
 }
 
-/// Dimensions of one side of a DMA element (`neff.md` section 5.2: up to 4 steps).
-pub const DMA_DIMS: usize = 4;
+/// Dimensions of one side of a DMA element besides its contiguous run. The documented form has at most 4 steps, of which
+/// the first is that of the bytes of the run.
+pub const DMA_DIMS: usize = 3;
 
 impl DmaAccess {
     /// Number of elements.

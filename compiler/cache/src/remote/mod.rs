@@ -129,6 +129,11 @@ impl Remote {
         })
     }
 
+    /// Whether nothing can be sent to it.
+    pub fn is_read_only(&self) -> bool {
+        self.hub.is_some()
+    }
+
     /// Fetches an entry that the folder does not have. Says whether it did: not if the store has none, or if its result
     /// does not fit its digest.
     pub fn pull(&self, cache: &Cache, entry: &Entry) -> Result<bool> {
@@ -167,7 +172,7 @@ impl Remote {
         if entry.state() != State::Done || self.small(entry, DONE)?.is_some() {
             return Ok(false);
         }
-        if self.hub.is_some() {
+        if self.is_read_only() {
             return Err(failure(&self.url, "the Hub is only read")
                 .help("`ferrite cache synchronize` to a folder, and send that with `hf upload`"));
         }

@@ -204,6 +204,10 @@ fn the_hub_is_read() {
     assert!(hub.pull(&key()).unwrap());
     let other = Key::parse("MODULE_99+34").unwrap();
     assert!(!hub.pull(&other).unwrap());
+    // What was compiled here stays here; to ask for more is an error.
+    assert!(!hub.push(&key()).unwrap());
+    files.lock().unwrap().clear();
+    assert!(hub.remote.as_ref().unwrap().push(&hub.cache.entry(&key())).is_err());
 }
 
 #[test]

@@ -28,8 +28,7 @@ pub fn run(args: &CacheArgs) -> Outcome {
         CacheCommand::Lookup { what, flags } => open(&places).and_then(|s| lookup(&s, what, flags)),
         CacheCommand::Synchronize { url, push, pull } => {
             let remote = url.clone().or(places.remote.clone());
-            let both = push == pull;
-            synchronize(&Places { remote, ..places }, *push || both, *pull || both)
+            synchronize(&Places { remote, ..places }, *push, *pull)
         }
         CacheCommand::Prune {
             older_than,
@@ -186,6 +185,9 @@ fn synchronize(places: &Places, push: bool, pull: bool) -> Result<Answer> {
         return Err(Diagnostic::error(Code::Usage, "there is no store to synchronize with")
             .help("give its URL: s3://bucket/prefix, https://host/path, hf://owner/name or file:///folder"));
     };
+    // Without a word on the direction: both, as far as the store takes anything.
+    let both = push == pull;
+    let (push, pull) = (push || both && !remote.is_read_only(), pull || both);
     let there = remote.entries()?;
     let (mut pulled, mut pushed) = (Vec::new(), Vec::new());
     if pull {

@@ -71,10 +71,9 @@ pub fn run(input: &Path, output: &Path, settings: &Settings, how: &Use) -> Resul
     for note in notes {
         match note {
             Note::Fact(text) => built.figures.push(text),
-            Note::Trouble(error) => built.warnings.push(Diagnostic::warning(
-                Code::Io,
-                format!("the compile cache was not used: {}", error.message),
-            )),
+            Note::Trouble(what, error) => built
+                .warnings
+                .push(Diagnostic::warning(Code::Io, format!("{what}: {}", error.message))),
         }
     }
     Ok(built)
@@ -82,8 +81,12 @@ pub fn run(input: &Path, output: &Path, settings: &Settings, how: &Use) -> Resul
 
 enum Note {
     Fact(String),
-    Trouble(Diagnostic),
+    /// What did not work, and why.
+    Trouble(&'static str, Diagnostic),
 }
+
+/// The model is compiled as if there were no cache.
+const UNUSED: &str = "the compile cache was not used";
 
 /// Nothing if the cache is no use, with the reason in `notes`.
 fn through(
@@ -98,7 +101,7 @@ fn through(
             match $result {
                 Ok(value) => value,
                 Err(error) => {
-                    notes.push(Note::Trouble(error));
+                    notes.push(Note::Trouble(UNUSED, error));
                     return Ok(None);
                 }
             }
@@ -117,7 +120,7 @@ fn through(
     if how.extract {
         if source.is_dir() {
             let text = "a folder with weights is not kept for a later compilation";
-            notes.push(Note::Trouble(Diagnostic::error(Code::Unsupported, text)));
+            notes.push(Note::Trouble(UNUSED, Diagnostic::error(Code::Unsupported, text)));
             return Ok(None);
         }
         let neff = placeholder(input, output, settings).map_err(Failure::Errors)?;
@@ -128,7 +131,11 @@ fn through(
         return Ok(Some(Built::default()));
     }
     if let Err(error) = store.pull(&key) {
-        notes.push(Note::Trouble(error)); // the folder is still of use
+        // The folder is still of use.
+        notes.push(Note::Trouble(
+            "nothing was fetched from the store behind the compile cache",
+            error,
+        ));
     }
     let folder = output.parent().unwrap_or(Path::new(""));
     match or_without_cache!(cache.take(&key, folder, settings.retry_failed, &is_neff)) {
@@ -140,7 +147,7 @@ fn through(
         Taken::Failed(text) => Err(Failure::Remembered(text)),
         Taken::Reserved(reservation) => {
             if let Err(error) = reservation.keep_input(source, &settings.key_flags) {
-                notes.push(Note::Trouble(error));
+                notes.push(Note::Trouble(UNUSED, error));
                 return Ok(None);
             }
             let (built, mut neff) = match build(input, output, settings) {
@@ -149,7 +156,7 @@ fn through(
                     // A defect or a full disk says nothing about the program.
                     let lasting = errors.iter().all(|e| !matches!(e.code, Code::Bug | Code::Io));
                     if lasting && let Err(error) = reservation.fail(&text_of(&errors, input)) {
-                        notes.push(Note::Trouble(error));
+                        notes.push(Note::Trouble("the failure was not kept in the compile cache", error));
                     }
                     return Err(Failure::Errors(errors));
                 }
@@ -157,17 +164,16 @@ fn through(
             write(&neff, output, settings).map_err(failed)?;
             // Under a name of its own: what is in the cache does not depend on who asked first.
             neff.name = key.to_string();
-            or_built(reservation.publish(|path| write(&neff, path, settings)), notes);
-            or_built(store.push(&key).map(drop), notes);
-            notes.push(Note::Fact(format!("cache: stored {key} in {}", cache.root().display())));
+            match reservation.publish(|path| write(&neff, path, settings)) {
+                Ok(()) => notes.push(Note::Fact(format!("cache: stored {key} in {}", cache.root().display()))),
+                Err(error) => notes.push(Note::Trouble("the result was not kept in the compile cache", error)),
+            }
+            if let Err(error) = store.push(&key) {
+                let what = "the result was not sent to the store behind the compile cache";
+                notes.push(Note::Trouble(what, error));
+            }
             Ok(Some(built))
         }
-    }
-}
-
-fn or_built(result: Result<()>, notes: &mut Vec<Note>) {
-    if let Err(error) = result {
-        notes.push(Note::Trouble(error));
     }
 }
 

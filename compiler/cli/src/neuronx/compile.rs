@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use ferrite_driver::{compile, guard, model, reproducer};
+use ferrite_driver::{compile, guard, model, reproducer, scratchpad};
 use ferrite_ir::diag::{Code, Diagnostic, Result, Severity};
 use ferrite_neff::{Compression, Neff, WriteOptions};
 
@@ -216,10 +216,10 @@ pub fn build(input: &Path, output: &Path, settings: &Settings) -> Result<(Built,
     let (module, names) = model::open(input)?;
     (options.input_names, options.output_names) = (names.inputs, names.outputs);
     options.name = Neff::network_name(&output.to_string_lossy()).to_string();
-    let compiled = compile::compile(module, &options)?;
-    for program in &compiled.neff.programs {
-        if let Some(limit) = settings.scratchpad_page {
-            check_scratchpad(program, limit).map_err(|e| vec![e])?;
+    let mut compiled = compile::compile(module, &options)?;
+    for program in &mut compiled.neff.programs {
+        if let Some(page) = settings.scratchpad_page {
+            scratchpad::fit(program, page).map_err(|e| vec![e])?;
         }
     }
     let mut figures: Vec<String> = compiled
@@ -259,31 +259,37 @@ pub fn write(neff: &Neff, output: &Path, settings: &Settings) -> Result<()> {
     neff.write_file(&WriteOptions { compression }, output)
 }
 
-/// No scratch variable may be larger than a page of the scratchpad.
-fn check_scratchpad(program: &ferrite_ir::isa::Program, limit: u64) -> Result<(), Diagnostic> {
-    let scratch = |v: &&ferrite_ir::isa::Var| matches!(v.kind, ferrite_ir::isa::VarKind::Scratch { .. });
-    match program.vars.iter().filter(scratch).find(|v| v.bytes > limit) {
-        None => Ok(()),
-        Some(v) => Err(Diagnostic::error(
-            Code::Ncc("EOOM002"),
-            format!(
-                "scratch variable `{}` takes {} bytes; a scratchpad page has {limit}",
-                v.name, v.bytes
-            ),
-        )
-        .help("give a larger `--hbm-scratchpad-page-size`")),
-    }
-}
-
 /// A diagnostic in the form `[CODE] text`, with the lines that say where.
 pub fn line(diagnostic: &Diagnostic) -> String {
-    coded(diagnostic, &diagnostic.to_string())
+    let diagnostic = documented(diagnostic);
+    coded(&diagnostic, &diagnostic.to_string())
 }
 
 /// The same with the line of the model that it is about.
 fn located(diagnostic: &Diagnostic, model: &Path) -> String {
-    let text = model::render(std::slice::from_ref(diagnostic), Some(model));
-    coded(diagnostic, text.trim_end())
+    let diagnostic = documented(diagnostic);
+    let text = model::render(std::slice::from_ref(&diagnostic), Some(model));
+    coded(&diagnostic, text.trim_end())
+}
+
+/// With the documented code of a broken rule of the operation set, or of an operation that is not supported: `ferrite` has
+/// words of its own for both.
+fn documented(diagnostic: &Diagnostic) -> Diagnostic {
+    let mut diagnostic = diagnostic.clone();
+    match diagnostic.code {
+        Code::Verify => {
+            diagnostic.code = Code::Ncc("EVRF064");
+            let advice = "the rule is that of the StableHLO specification: look at what made the model";
+            diagnostic.help.get_or_insert_with(|| advice.to_string());
+        }
+        Code::Unsupported => {
+            diagnostic.code = Code::Ncc("EVRF001");
+            let advice = "`neuronx-cc list-operators --framework XLA` lists what is supported";
+            diagnostic.help.get_or_insert_with(|| advice.to_string());
+        }
+        _ => {}
+    }
+    diagnostic
 }
 
 fn coded(diagnostic: &Diagnostic, text: &str) -> String {
@@ -291,12 +297,7 @@ fn coded(diagnostic: &Diagnostic, text: &str) -> String {
         Severity::Warning => format!("warning[{}]: ", diagnostic.code),
         Severity::Error => format!("error[{}]: ", diagnostic.code),
     };
-    // The documented code of a broken rule of the operation set; `ferrite` says that it is one of verification.
-    let code = match diagnostic.code {
-        Code::Verify => "NCC_EVRF064".to_string(),
-        code => code.to_string(),
-    };
-    format!("[{code}] {}", text.strip_prefix(&head).unwrap_or(text))
+    format!("[{}] {}", diagnostic.code, text.strip_prefix(&head).unwrap_or(text))
 }
 
 /// Runs `work`; a dot a second on `out` meanwhile, one at least.

@@ -78,7 +78,12 @@ pub(crate) fn misused(text: impl Into<String>) -> Diagnostic {
 
 fn usage(errors: &[Diagnostic], err: &mut dyn Write) -> u8 {
     for error in errors {
-        let _ = writeln!(err, "[ERROR] {}", compile::line(error));
+        let mut error = error.clone();
+        // What is known and not supported is as wrong here as what is not known.
+        if error.code == Code::Unsupported {
+            error.code = Code::Ncc("EARG002");
+        }
+        let _ = writeln!(err, "[ERROR] {}", compile::line(&error));
     }
     exit::USAGE
 }

@@ -1,6 +1,7 @@
 //! The executables from outside: argv, streams, files, exit codes.
 
 mod cache;
+mod codes;
 mod executables;
 mod many;
 mod replay;
