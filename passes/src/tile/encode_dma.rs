@@ -187,8 +187,8 @@ mod tests {
     fn parts_cover_the_whole_in_order() {
         let whole = side(&[(100_000, 2), (10_000, 3), (1000, 2), (200, 2), (50, 2), (8, 3)]);
         assert!(!whole.fits());
-        assert_eq!(whole.part(0, 72), None);
-        for size in [24, 12, 6, 3, 1] {
+        assert_eq!((whole.part(0, 72), whole.part(0, 24)), (None, None));
+        for size in [12, 6, 3, 1] {
             let parts: Vec<i64> = (0..144 / size)
                 .flat_map(|i| addresses(&whole.part(i * size, size).unwrap()))
                 .collect();
