@@ -24,6 +24,12 @@ rust:
 	  else $$SUDO apt-get install -y -q curl ca-certificates; \
 	    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c rustfmt -c clippy; fi; fi
 
+.PHONY: python
+python:
+	@if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then \
+	  echo "installing Python"; \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); $$SUDO apt-get update -q && $$SUDO apt-get install -y -q python3 python3-venv; fi
+
 .PHONY: test-tools
 test-tools: rust
 	@command -v rustfmt >/dev/null && command -v cargo-clippy >/dev/null || rustup component add rustfmt clippy
@@ -56,9 +62,9 @@ bench: rust ## Compiles and profiles the benchmark cases into benches/results/.
 	cargo run --release --locked -p ferrite-benches --bin record -- $(BENCH)
 
 .PHONY: check-external
-check-external: rust ## Compares with JAX from PyPI, if Python is there; says what is skipped and why.
+check-external: rust python ## Compares with JAX, PyTorch, S3, Ray and others from PyPI; says what is skipped and why.
 	cargo build --release --locked -p ferrite-cli
-	tests/external/run.sh
+	tests/external/run.sh $(SECTIONS)
 
 .PHONY: book
 book: ## Builds the book with mdBook, if it is installed.

@@ -3,7 +3,8 @@
     python examples/ray_compile.py FERRITE MODELS [options of neuronx-cc]
 
 A task is `ferrite compile-many` of one model. It keeps no state but the cache, so Ray may start it anywhere and again.
-NEURON_COMPILE_CACHE_URL says where the cache is: a folder all workers see, or s3://bucket/prefix.
+NEURON_COMPILE_CACHE_URL says where the cache is: a folder all workers see, or s3://bucket/prefix. RAY_WORKERS starts Ray
+with that many workers on this machine; without it Ray decides, or the cluster that it is connected to.
 """
 
 import json
@@ -32,7 +33,8 @@ def main():
     ferrite, folder = os.path.abspath(ferrite), os.path.abspath(folder)
     models = sorted(os.path.join(folder, name) for name in os.listdir(folder))
     environment = {k: v for k, v in os.environ.items() if k.startswith(("NEURON_", "FERRITE_", "AWS_"))}
-    ray.init(log_to_driver=False)
+    workers = os.environ.get("RAY_WORKERS")
+    ray.init(log_to_driver=False, **({"num_cpus": int(workers)} if workers else {}))
     waiting = [compile_one.remote(ferrite, model, flags, environment) for model in models]
     failed = 0
     while waiting:

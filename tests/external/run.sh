@@ -1,85 +1,149 @@
 #!/bin/sh
-# Checks against programs from outside. What is missing is said and skipped: nothing here is needed by `make test`.
+# Checks against programs from outside: `tests/external/run.sh [SECTION..]`, all sections if none is named.
+#
+# Python packages go to virtual environments in target/external, which a second run finds again. What cannot be installed is
+# said and skipped; what fails is counted. BIN: folder of the executables (default target/release). PROGRAMS: how many of
+# JAX's own programs (default 600). TORCH=0: without PyTorch, which takes some gigabytes.
 set -u
 cd "$(dirname "$0")/../.."
-failed=0
+BIN=$(cd "${BIN:-target/release}" && pwd) || exit 1
+here=tests/external
+venvs=target/external
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0 skipped=0
 
-echo "== containers: read by tar, without us"
-target/release/ferrite compile tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir -o "$tmp/m.neff" >/dev/null || failed=1
-if tail -c +1025 "$tmp/m.neff" | tar tz >/dev/null; then echo "ok"; else echo "FAILED"; failed=1; fi
-
-echo "== JAX: random functions, traced, compiled, simulated, compared with XLA:CPU"
-if ! command -v python3 >/dev/null; then
-  echo "skipped: python3 is not installed"
-else
-  if ! python3 -c 'import jax' 2>/dev/null; then
-    python3 -m venv "$tmp/venv" && "$tmp/venv/bin/pip" install -q "jax[cpu]" numpy absl-py 2>"$tmp/pip.log" && PATH="$tmp/venv/bin:$PATH"
+# venv NAME PACKAGES..: a virtual environment with these packages; its interpreter in $python.
+venv() {
+  name=$1; shift
+  python=$PWD/$venvs/$name/bin/python
+  if [ ! -e "$venvs/$name/complete" ]; then
+    rm -rf "${venvs:?}/$name"
+    mkdir -p "$venvs"
+    { python3 -m venv "$venvs/$name" && "$python" -m pip install -q "$@" && touch "$venvs/$name/complete"; } >"$tmp/pip.log" 2>&1
   fi
-  if python3 -c 'import jax' 2>/dev/null; then
-    python3 tests/external/jax_check.py target/release/ferrite || failed=1
-  else
-    echo "skipped: JAX cannot be installed from PyPI ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
-  fi
-fi
+  [ -e "$venvs/$name/complete" ]
+}
 
-echo "== the Python package: installed from the repository, imported as clients do"
-if ! command -v python3 >/dev/null; then
-  echo "skipped: python3 is not installed"
-elif python3 -m venv "$tmp/package" && "$tmp/package/bin/pip" install -q ./compiler/python 2>"$tmp/pip.log"; then
-  FERRITE_NEURONX_CC="$PWD/target/release/neuronx-cc" "$tmp/package/bin/python" -m unittest discover -s compiler/python/tests -q &&
-    "$tmp/package/bin/neuronx-cc" --version >/dev/null 2>&1 && echo "ok" || failed=1
-else
-  echo "skipped: the package cannot be installed ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
-fi
+no_packages() {
+  echo "skipped: $(grep -v '^$' "$tmp/pip.log" 2>/dev/null | tail -1)"
+  return 77
+}
 
-echo "== ferrite export: a Flax model, lowered, compiled, validated against XLA:CPU"
-if [ -x "$tmp/package/bin/pip" ] && "$tmp/package/bin/pip" install -q "jax[cpu]" flax 2>"$tmp/pip.log"; then
-  FERRITE_PYTHON="$tmp/package/bin/python" target/release/ferrite export tests/external/export_flax.py -o "$tmp/exported" || failed=1
-else
-  echo "skipped: Flax cannot be installed ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
-fi
+# The corpus's small models as a folder of NEFFs, of each kind of container.
+containers() {
+  for case in models/vit_tiny_forward models/mlp_train_adam ops/fft ops/sort_multi ops/zero_sized; do
+    model=tests/corpus/$case/model.stablehlo.mlir
+    name=$(basename $case)
+    "$BIN/ferrite" compile "$model" --target inf2 -o "$tmp/$name.neff" >/dev/null &&
+      "$BIN/ferrite" compile "$model" --target trn2 --lnc 2 -o "$tmp/$name.two.neff" >/dev/null &&
+      "$BIN/neuronx-cc" compile "$model" --framework XLA --target trn1 --enable-fast-loading-neuron-binaries \
+        --output "$tmp/$name.plain.neff" --logfile "$tmp/log" >/dev/null || return 1
+  done
+  # By tar alone, then by a reader after the public description of the container.
+  tail -c +1025 "$tmp/fft.neff" | tar tz >/dev/null && tail -c +1025 "$tmp/fft.plain.neff" | tar t >/dev/null || return 1
+  command -v python3 >/dev/null || return 77
+  python3 $here/read_neff.py "$tmp"/*.neff
+}
 
-echo "== ferrite export: a PyTorch model"
-if [ -x "$tmp/package/bin/python" ] && "$tmp/package/bin/python" -c 'import torch, torchax' 2>/dev/null; then
-  FERRITE_PYTHON="$tmp/package/bin/python" target/release/ferrite export tests/external/export_torch.py -o "$tmp/exported" || failed=1
-elif python3 -c 'import torch, torchax, neuronxcc' 2>/dev/null; then
-  target/release/ferrite export tests/external/export_torch.py -o "$tmp/exported" || failed=1
-else
-  echo "skipped: torch, torchax and neuronxcc are not installed (torch is several gigabytes: install it yourself)"
-fi
+jax_functions() {
+  venv jax "jax[cpu]" numpy absl-py flax || no_packages || return
+  "$python" $here/jax_check.py "$BIN/ferrite"
+}
 
-echo "== Ray: many graphs on several workers, twice; the second time from the cache"
-if [ -x "$tmp/package/bin/pip" ] && "$tmp/package/bin/pip" install -q ray 2>"$tmp/pip.log"; then
+jax_primitives() {
+  venv jax "jax[cpu]" numpy absl-py flax || no_packages || return
+  mkdir "$tmp/printed"
+  "$python" $here/jax_programs.py write "$tmp/programs" "${PROGRAMS:-600}" 2>"$tmp/jax.log" || { tail -3 "$tmp/jax.log"; return 1; }
+  ${CONFORMANCE:-cargo run --quiet --release --locked -p ferrite-tests --example conformance --} \
+    --print "$tmp/printed" "$tmp/programs" \
+    tests/conformance/forms.mlir tests/conformance/interpreter.mlir tests/conformance/values.mlir || return 1
+  "$python" $here/jax_programs.py parse "$tmp/printed"
+}
+
+# Installed from the repository, imported as clients do.
+package() {
+  venv package ./compiler/python || no_packages || return
+  "$python" -m pip install -q --force-reinstall --no-deps ./compiler/python || return 1
+  FERRITE_NEURONX_CC="$BIN/neuronx-cc" "$python" -m unittest discover -s compiler/python/tests -q || return 1
+  PATH="$BIN:$PATH" "$venvs/package/bin/neuronx-cc" --version 2>/dev/null | head -1
+}
+
+# export NAME SCRIPT: with this package of the repository in the environment.
+export_with() {
+  "$python" -m pip install -q --force-reinstall --no-deps ./compiler/python || return 1
+  FERRITE_PYTHON=$python "$BIN/ferrite" export "$1" -o "$tmp/exported"
+}
+
+flax() {
+  venv jax "jax[cpu]" numpy absl-py flax || no_packages || return
+  export_with $here/export_flax.py
+}
+
+torch() {
+  [ "${TORCH:-1}" = 1 ] || { echo "skipped: TORCH=$TORCH"; return 77; }
+  venv torch "./compiler/python[torch]" || no_packages || return
+  export_with $here/export_torch.py
+}
+
+s3() {
+  venv stores "moto[s3,server]" huggingface_hub || no_packages || return
+  "$python" $here/stores.py s3 "$BIN"
+}
+
+hub() {
+  venv stores "moto[s3,server]" huggingface_hub || no_packages || return
+  "$python" $here/stores.py hub "$BIN"
+}
+
+# Many graphs on several workers, twice; the second time from the cache.
+ray() {
+  venv ray ray || no_packages || return
   mkdir "$tmp/models"
   for case in dot_plain ew_binary_int fft mv_pad sort_multi reduce_window; do
     cp "tests/corpus/ops/$case/model.stablehlo.mlir" "$tmp/models/$case.mlir"
   done
-  ray() { NEURON_COMPILE_CACHE_URL="$tmp/cache" "$tmp/package/bin/python" examples/ray_compile.py target/release/ferrite "$tmp/models" --target trn1; }
-  ray >"$tmp/first" 2>"$tmp/ray.log" && ray >"$tmp/second" 2>>"$tmp/ray.log" &&
-    [ "$(grep -c 'from the cache' "$tmp/second")" = 6 ] && ! grep -q 'from the cache' "$tmp/first" &&
-    echo "ok: $(wc -l <"$tmp/first") models" || { cat "$tmp/first" "$tmp/second"; tail -3 "$tmp/ray.log"; failed=1; }
-else
-  echo "skipped: Ray cannot be installed ($(tail -1 "$tmp/pip.log" 2>/dev/null))"
-fi
+  for time in first second; do
+    NEURON_COMPILE_CACHE_URL="$tmp/cache" RAY_WORKERS=4 "$python" examples/ray_compile.py "$BIN/ferrite" "$tmp/models" --target trn1 \
+      >"$tmp/$time" 2>"$tmp/ray.log" || { cat "$tmp/$time"; tail -3 "$tmp/ray.log"; return 1; }
+  done
+  cat "$tmp/first"
+  [ "$(grep -c 'from the cache' "$tmp/second")" = 6 ] && ! grep -q 'from the cache' "$tmp/first"
+}
 
-echo "== JAX's primitive tests: interpreted, compared with XLA:CPU, printed for jaxlib's parser"
-if command -v python3 >/dev/null && python3 -c 'import jax, absl' 2>/dev/null; then
-  mkdir "$tmp/printed"
-  python3 tests/external/jax_programs.py write "$tmp/programs" "${PROGRAMS:-600}" || failed=1
-  cargo run --quiet --release --locked -p ferrite-tests --example conformance -- \
-    --print "$tmp/printed" "$tmp/programs" \
-    tests/conformance/forms.mlir tests/conformance/interpreter.mlir tests/conformance/values.mlir || failed=1
-  python3 tests/external/jax_programs.py parse "$tmp/printed" || failed=1
-else
-  echo "skipped: JAX and absl-py are not installed"
-fi
+mlir() {
+  command -v mlir-opt >/dev/null || { echo "skipped: mlir-opt is not installed (Debian: mlir-tools)"; return 77; }
+  "$BIN/ferrite" compile tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir -o "$tmp/m.neff" >/dev/null &&
+    "$BIN/ferrite" inspect "$tmp/m.neff" --disassemble | mlir-opt --allow-unregistered-dialect >/dev/null
+}
 
-echo "== mlir-opt: reads our dumps"
-if command -v mlir-opt >/dev/null; then
-  target/release/ferrite inspect "$tmp/m.neff" --disassemble | mlir-opt --allow-unregistered-dialect >/dev/null && echo "ok" || failed=1
-else
-  echo "skipped: mlir-opt is not installed (Debian: mlir-tools)"
-fi
-exit $failed
+section() {
+  echo "== $1: $2"
+  start=$(date +%s)
+  "$1"
+  case $? in
+  0) passed=$((passed + 1)); result=ok ;;
+  77) skipped=$((skipped + 1)); result=skipped ;;
+  *) failed=$((failed + 1)); result=FAILED ;;
+  esac
+  echo "-- $1: $result, $(($(date +%s) - start)) s"
+}
+
+all="containers package jax_functions flax torch s3 hub ray jax_primitives mlir"
+for name in ${*:-$all}; do
+  case $name in
+  containers) section containers "NEFFs read by tar, and by a reader after the public description" ;;
+  package) section package "the Python package, installed from the repository" ;;
+  jax_functions) section jax_functions "functions traced by JAX, simulated, compared with XLA:CPU" ;;
+  flax) section flax "ferrite export of a Flax model" ;;
+  torch) section torch "ferrite export of a PyTorch model" ;;
+  s3) section s3 "the compile cache behind an S3 server" ;;
+  hub) section hub "the compile cache behind the layout and API of the Hugging Face Hub" ;;
+  ray) section ray "many graphs as tasks of Ray" ;;
+  jax_primitives) section jax_primitives "programs of JAX's primitive tests: interpreted, printed, read by jaxlib" ;;
+  mlir) section mlir "our dumps, read by mlir-opt" ;;
+  *) echo "no section $name: $all"; exit 2 ;;
+  esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
