@@ -2,7 +2,8 @@
 //!
 //! A *block* is a range of rows and a range of columns of a strided view. Rows lie on partitions, columns in the free
 //! dimension. A block that was loaded, or stored by the operation that computed it, stays in the cache until newer
-//! blocks need its room; a storage is written once, so a cached block is never stale.
+//! blocks need its room; a storage is written once, so a cached block is never stale. What streams by (an optimizer's
+//! state, results that nothing reads again) makes room first, so that it does not push out what is read again and again.
 
 use std::collections::HashMap;
 
@@ -40,6 +41,8 @@ struct Entry {
     view: View,
     bytes: usize,
     used: u64,
+    /// Goes before all others when room is needed.
+    passing: bool,
 }
 
 /// Blocks on chip.
@@ -59,6 +62,10 @@ pub(super) struct Cache {
     of_storage: HashMap<StorageId, Vec<BlockKey>>,
     /// Blocks that stay while a contraction goes over them again and again.
     pinned: Option<(StorageId, Form)>,
+    /// Time of [`Cache::pin`].
+    pinned_since: u64,
+    /// What is inserted now is not read again after the rows at hand.
+    passing: bool,
 }
 
 impl Cache {
@@ -73,12 +80,21 @@ impl Cache {
             moved: HashMap::new(),
             of_storage: HashMap::new(),
             pinned: None,
+            pinned_since: 0,
+            passing: false,
         }
     }
 
-    /// Keeps the blocks of one operand until another is pinned, or none.
+    /// Says whether what is inserted from now on is not read again after the rows at hand; what was said before.
+    pub fn mark_passing(&mut self, passing: bool) -> bool {
+        std::mem::replace(&mut self.passing, passing)
+    }
+
+    /// Keeps the blocks of one operand that are used from now on, until another is pinned, or none. What an earlier
+    /// reader left of the same storage, cut another way, is not kept.
     pub fn pin(&mut self, operand: Option<(StorageId, Form)>) {
         self.pinned = operand;
+        self.pinned_since = self.clock;
     }
 
     /// Forgets the blocks of an operand that will not be read again soon.
@@ -139,8 +155,8 @@ impl Cache {
             let free = self
                 .entries
                 .iter()
-                .filter(|(k, _)| self.pinned != Some((k.storage, k.form)));
-            let Some(oldest) = free.min_by_key(|(_, e)| e.used).map(|(k, _)| k.clone()) else {
+                .filter(|(k, e)| self.pinned != Some((k.storage, k.form)) || e.used <= self.pinned_since);
+            let Some(oldest) = free.min_by_key(|(_, e)| (!e.passing, e.used)).map(|(k, _)| k.clone()) else {
                 break;
             };
             self.remove(&oldest);
@@ -155,6 +171,7 @@ impl Cache {
                 view,
                 bytes,
                 used: self.clock,
+                passing: self.passing,
             },
         ) {
             self.bytes -= old.bytes;

@@ -28,6 +28,8 @@ pub(super) struct Work<'c> {
     chunk: i64,
     /// Whether the chunks of a row are collected in one tile before they are stored.
     collect: bool,
+    /// Whether each tile of rows comes once, with all its columns.
+    once: bool,
     /// Where results go, for the values that are needed outside.
     pub outputs: BTreeMap<ValueId, Blocks>,
     pub contractions: BTreeMap<OpId, Contraction>,
@@ -119,6 +121,7 @@ impl Lower<'_> {
             Schedule::Rows(m) => ((m / tiles[0].1.max(1)).max(1) as usize, 1),
         };
         work.collect = false;
+        work.once = false;
         let forget = |this: &mut Self| {
             if let Some((storage, form)) = staying {
                 this.cache.drop_blocks(storage, form);
@@ -177,6 +180,7 @@ impl Lower<'_> {
             columns,
             chunk: columns,
             collect: true,
+            once: true,
             outputs: BTreeMap::new(),
             contractions: BTreeMap::new(),
             outside: BTreeMap::new(),
@@ -507,7 +511,7 @@ impl Lower<'_> {
         let e = Extent { p: r.1, n: c.1 };
         let Some(all) = self.collector(work, state, result, r) else {
             let view = self.plain(&val, e, dtype);
-            self.store(&work.outputs[&result], r, c, &view);
+            self.store_result(work, result, r, c, &view);
             return Ok(());
         };
         let place = part(&all, 0, r.1, c.0, c.1);
@@ -520,9 +524,17 @@ impl Lower<'_> {
             self.inst(Inst::TensorCopy { dst: place, src });
         }
         if c.0 + c.1 == work.columns {
-            self.store(&work.outputs[&result], r, (0, work.columns), &all);
+            self.store_result(work, result, r, (0, work.columns), &all);
         }
         Ok(())
+    }
+
+    /// Stores a part of a result. What no operation reads later passes through the cache only.
+    fn store_result(&mut self, work: &Work<'_>, result: ValueId, r: (i64, i64), c: (i64, i64), tile: &View) {
+        let read_later = self.last_use[result.index()] > self.step;
+        let before = self.cache.mark_passing(!read_later);
+        self.store(&work.outputs[&result], r, c, tile);
+        self.cache.mark_passing(before);
     }
 
     /// A value as a contiguous SBUF tile of a dtype.
@@ -607,7 +619,20 @@ impl Lower<'_> {
                 let dtype = device_dtype(self.func.tensor(v).dtype);
                 let blocks = work.outside.get(&(v, class)).ok_or_else(|| missing(v))?;
                 let columns = if class == Class::Row { (0, 1) } else { c };
-                let fetched = self.fetch(blocks, r, columns, dtype)?;
+                // A row that repeats is read for every tile of rows.
+                let varies = blocks.rows.iter().any(|d| d.stride != 0 && d.extent > 1);
+                // In panels a row would come again for each of them: its chunks come one by one.
+                let chunk_alone = class == Class::Full && !work.once;
+                let read_later = self.last_use[self.graph.trace(v).0.index()] > self.step;
+                let passes = varies && !read_later && (work.once || chunk_alone);
+                let before = self.cache.mark_passing(passes);
+                let fetched = if chunk_alone {
+                    self.fetch_exact(blocks, r, columns, dtype)
+                } else {
+                    self.fetch(blocks, r, columns, dtype)
+                };
+                self.cache.mark_passing(before);
+                let fetched = fetched?;
                 Ok(Arg::Tile(Val {
                     view: fetched.view,
                     row: fetched.row,
@@ -753,7 +778,7 @@ impl Lower<'_> {
         if let Some(blocks) = work.outputs.get(&result) {
             let dtype = self.storage(blocks.storage).dtype;
             let view = self.plain(&val, Extent { p: r.1, n: 1 }, dtype);
-            self.store(&work.outputs[&result], r, (0, 1), &view);
+            self.store_result(work, result, r, (0, 1), &view);
         }
         state.row.insert(result, Val { row: true, ..val });
     }

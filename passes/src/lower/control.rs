@@ -87,12 +87,15 @@ impl Lower<'_> {
         let outer_plan = std::mem::replace(&mut self.plan, plan.clone());
         let last_read = fuse::last_reads(self.graph, region, plan);
         let outer_reads = std::mem::replace(&mut self.last_read, last_read);
+        let last_use = fuse::last_uses(self.graph, plan);
+        let outer_uses = std::mem::replace(&mut self.last_use, last_use);
         let outer_local = self.local.replace(local);
         let (step, loc) = (self.step, self.loc);
         self.steps()?;
         let found = results.iter().map(|&v| self.view_of(v)).collect::<Result<Vec<_>>>()?;
         self.plan = outer_plan;
         self.last_read = outer_reads;
+        self.last_use = outer_uses;
         self.local = outer_local;
         self.views = views;
         (self.step, self.loc) = (step, loc);

@@ -695,9 +695,8 @@ impl Planner<'_> {
     }
 }
 
-/// Last step of the plan that reads each value, views of it included, by [`ValueId::index`]; results of the region
-/// count as read after the last step.
-pub fn last_reads(graph: &Graph<'_>, region: RegionId, plan: &Plan) -> Vec<usize> {
+/// The last step of a plan at which an operation reads each value, by [`ValueId::index`]; 0 where none does.
+pub fn last_uses(graph: &Graph<'_>, plan: &Plan) -> Vec<usize> {
     let func = graph.func;
     let mut last = vec![0; func.value_count()];
     for (step, node) in plan.nodes.iter().enumerate() {
@@ -712,7 +711,14 @@ pub fn last_reads(graph: &Graph<'_>, region: RegionId, plan: &Plan) -> Vec<usize
             }
         }
     }
-    for &v in &func.region(region).results {
+    last
+}
+
+/// Last step of the plan that reads each value, views of it included, by [`ValueId::index`]; results of the region
+/// count as read after the last step.
+pub fn last_reads(graph: &Graph<'_>, region: RegionId, plan: &Plan) -> Vec<usize> {
+    let mut last = last_uses(graph, plan);
+    for &v in &graph.func.region(region).results {
         last[graph.trace(v).0.index()] = plan.nodes.len();
     }
     last

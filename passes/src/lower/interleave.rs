@@ -56,7 +56,8 @@ fn leading(dims: &[ViewDim], count: i64) -> Option<ViewDims> {
 /// Clusters that run together.
 struct Group<'c> {
     count: i64,
-    works: Vec<Work<'c>>,
+    /// With their steps in the plan.
+    works: Vec<(usize, Work<'c>)>,
     /// Batch dimensions of what the clusters compute.
     outputs: BTreeMap<StorageId, Option<ViewDims>>,
 }
@@ -70,13 +71,13 @@ impl<'c> Group<'c> {
         }
     }
 
-    fn push(&mut self, work: Work<'c>) {
+    fn push(&mut self, step: usize, work: Work<'c>) {
         for blocks in work.outputs.values() {
             let dims = leading(&blocks.rows, self.count);
             let same = self.outputs.get(&blocks.storage).is_none_or(|old| *old == dims);
             self.outputs.insert(blocks.storage, dims.filter(|_| same));
         }
-        self.works.push(work);
+        self.works.push((step, work));
     }
 
     /// Whether the cluster reads results of the group, each at its own batch index only.
@@ -114,7 +115,7 @@ impl Lower<'_> {
         }
         let mut group = Group::new(count);
         if let Some(work) = self.open_cluster(&plan.clusters[*first])? {
-            group.push(work);
+            group.push(step, work);
         }
         let mut next = step + 1;
         while let Some(Node::Cluster(index)) = plan.nodes.get(next) {
@@ -125,10 +126,11 @@ impl Lower<'_> {
             let (start, cache) = (self.program.ops.len(), self.cache.clone());
             self.step = next;
             let opened = self.open_cluster(cluster)?;
+            let at = next;
             next += 1;
             let Some(work) = opened else { continue };
             if group.feeds(&work) && !self.reads_any(start, group.outputs.keys()) {
-                group.push(work);
+                group.push(at, work);
                 continue;
             }
             // What was prepared for it reads what the group computes: it comes after the group.
@@ -142,7 +144,7 @@ impl Lower<'_> {
             }
             self.program.ops.extend(prepared);
             group = Group::new(count);
-            group.push(work);
+            group.push(at, work);
         }
         self.run_group(group)?;
         Ok(next - step)
@@ -150,7 +152,8 @@ impl Lower<'_> {
 
     fn run_group(&mut self, mut group: Group<'_>) -> Result<()> {
         for batch in 0..group.count {
-            for work in &mut group.works {
+            for (step, work) in &mut group.works {
+                self.step = *step;
                 let period = work.rows / group.count;
                 let tiles = self.row_tiles(work, batch * period, (batch + 1) * period);
                 self.run_tiles(work, &tiles)?;

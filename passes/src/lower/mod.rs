@@ -111,6 +111,8 @@ struct Lower<'a> {
     in_place: BTreeSet<OpId>,
     /// Last step of the plan that reads a value from memory, by [`ValueId::index`].
     last_read: Vec<usize>,
+    /// The same without what is read as a result only.
+    last_use: Vec<usize>,
     /// Step of the plan that is being lowered.
     step: usize,
     /// The values of the region that is being lowered, if it is not the function's body: others may be read after it.
@@ -152,6 +154,7 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         cache: Cache::new(options.cache_bytes),
         in_place: moves::in_place_updates(&graph),
         last_read: fuse::last_reads(&graph, func.body(), &plan),
+        last_use: fuse::last_uses(&graph, &plan),
         step: 0,
         local: None,
         shared: BTreeSet::new(),

@@ -188,6 +188,18 @@ impl Lower<'_> {
         } else {
             let a = self.tensor(a, e, DType::F32);
             let mut b = self.tensor(b, e, DType::F32);
+            if op == AluOp::Multiply && a == b && self.in_psum(&a) {
+                // No instruction reads two operands from PSUM; a square has but one.
+                self.inst(Inst::Activation {
+                    dst: dst.clone(),
+                    src: a,
+                    func: ActFunc::Square,
+                    scale: Scalar::f32(1.0),
+                    bias: Scalar::f32(0.0),
+                    accumulate: None,
+                });
+                return;
+            }
             if self.in_psum(&a) && self.in_psum(&b) {
                 let copy = self.sbuf(e, DType::F32, "copy");
                 self.inst(Inst::TensorCopy {
