@@ -10,7 +10,7 @@ mod inline;
 pub mod legalize;
 mod legalize_64bit;
 mod merge_equal_ops;
-mod orient_contractions;
+pub(crate) mod orient_contractions;
 mod recognize_activations;
 mod remove_barriers;
 mod remove_dead_ops;

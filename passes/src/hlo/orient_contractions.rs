@@ -351,7 +351,7 @@ fn plain(view: &StridedView) -> i64 {
 }
 
 /// Cost of reading an operand of a contraction, which is wanted with the summed dimensions on partitions.
-fn operand(elements: i64, free: &[ViewDim], summed: &[ViewDim]) -> i64 {
+pub(crate) fn operand(elements: i64, free: &[ViewDim], summed: &[ViewDim]) -> i64 {
     let extent = |dims: &[ViewDim]| dims.iter().map(|d| d.extent).product::<i64>();
     if extent(free) == 1 || extent(summed) == 1 {
         return 0;

@@ -777,3 +777,65 @@ fn storage_order(dims: &[ViewDim], max_dims: usize) -> (ViewDims, ApDims) {
     }
     (stored, ap)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(storage: u32, row: i64) -> BlockKey {
+        let at = |offset: i64| {
+            vec![RowBox {
+                at: 0,
+                offset,
+                dims: ViewDims::new(),
+            }]
+        };
+        BlockKey {
+            form: Form::Rows,
+            storage: StorageId(storage),
+            rows: at(row),
+            cols: at(0),
+            dtype: DType::F32,
+        }
+    }
+
+    fn put(cache: &mut Cache, key: BlockKey) {
+        let view = View {
+            tile: TileId(0),
+            partition: 0,
+            partitions: 1,
+            offset: 0,
+            dtype: DType::F32,
+            dims: line(1),
+        };
+        cache.insert(key, view, 10);
+    }
+
+    #[test]
+    fn what_streams_by_makes_room_first() {
+        let mut cache = Cache::new(30);
+        put(&mut cache, key(0, 0));
+        let before = cache.mark_passing(true);
+        put(&mut cache, key(1, 0));
+        cache.mark_passing(before);
+        put(&mut cache, key(0, 1));
+        put(&mut cache, key(0, 2));
+        assert!(cache.get(&key(0, 0)).is_some());
+        assert!(cache.get(&key(1, 0)).is_none());
+    }
+
+    #[test]
+    fn only_what_is_used_since_the_pin_is_kept() {
+        let mut cache = Cache::new(30);
+        put(&mut cache, key(0, 0));
+        put(&mut cache, key(0, 1));
+        cache.pin(Some((StorageId(0), Form::Rows)));
+        assert!(cache.get(&key(0, 0)).is_some());
+        put(&mut cache, key(1, 0));
+        put(&mut cache, key(1, 1));
+        // The block that nobody asked for since then went, the other one stays before what is newer.
+        assert!(cache.get(&key(0, 1)).is_none());
+        put(&mut cache, key(1, 2));
+        assert!(cache.get(&key(0, 0)).is_some());
+    }
+}

@@ -17,6 +17,7 @@ use super::block::{BlockKey, Blocks, Form, part, sub_columns};
 use super::fuse::features_last;
 use super::view::{StorageId, StridedView, ViewDim, ViewDims, merged, row_boxes};
 use super::{Lower, device_dtype};
+use crate::hlo::orient_contractions::operand as operand_cost;
 
 /// One operand.
 #[derive(Clone, Debug)]
@@ -144,6 +145,8 @@ impl Lower<'_> {
             }
             other => return Err(Diagnostic::bug(format!("`{}` is no contraction", other.mnemonic()))),
         };
+        let (mut lhs, mut rhs) = (lhs, rhs);
+        order_contracting(&mut lhs, &mut rhs);
         let (m, k, n) = (extent(&lhs.free), extent(&lhs.contracting), extent(&rhs.free));
         let mut contraction = Contraction {
             lhs,
@@ -397,6 +400,32 @@ impl Lower<'_> {
             fetched.view
         })
     }
+}
+
+/// Puts the contracting dimensions, whose order is free, in the one of three orders in which the operands are fetched
+/// best: as the program names them, or as either operand lies in memory.
+fn order_contracting(lhs: &mut Operand, rhs: &mut Operand) {
+    let count = lhs.contracting.len();
+    if count < 2 || rhs.contracting.len() != count {
+        return;
+    }
+    let as_named: Vec<usize> = (0..count).collect();
+    let as_lies = |o: &Operand| {
+        let mut order = as_named.clone();
+        order.sort_by_key(|&i| std::cmp::Reverse(o.contracting[i].stride.abs()));
+        order
+    };
+    let picked = |o: &Operand, order: &[usize]| -> ViewDims { order.iter().map(|&i| o.contracting[i]).collect() };
+    let cost = |order: &Vec<usize>| {
+        let of = |o: &Operand| operand_cost(o.view.elements(), &o.free, &picked(o, order));
+        of(lhs) + of(rhs)
+    };
+    let orders = [as_named.clone(), as_lies(lhs), as_lies(rhs)];
+    let Some(best) = orders.iter().min_by_key(|order| cost(order)).cloned() else {
+        return;
+    };
+    lhs.contracting = picked(lhs, &best);
+    rhs.contracting = picked(rhs, &best);
 }
 
 /// Whether a convolution is in the form that the lowering takes.

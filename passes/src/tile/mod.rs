@@ -21,7 +21,7 @@ mod schedule;
 mod spill;
 mod synchronise;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -162,3 +162,131 @@ impl Fuser<'_> {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ferrite_ir::machine::MachineModel;
+    use ferrite_ir::tile::{ActFunc, AluOp, ApDims, Inst, OpKind, Scalar, ScalarStep, View};
+
+    use super::super::{drop_empty, fuse_instructions};
+    use super::*;
+    use crate::tile::testing::{Builder, f32_view, view};
+
+    fn fused(mut b: Builder) -> Vec<Inst<View>> {
+        let machine = MachineModel::target("inf2").unwrap();
+        fuse_instructions(&mut b.program, &machine);
+        drop_empty(&mut b.program);
+        let insts = b.program.ops.iter().filter_map(|op| match &op.kind {
+            OpKind::Compute(inst) => Some(inst.clone()),
+            _ => None,
+        });
+        insts.collect()
+    }
+
+    fn column(tile: ferrite_ir::tile::TileId) -> View {
+        View {
+            dims: ApDims::new(),
+            ..f32_view(tile, 128, 1)
+        }
+    }
+
+    fn sum(dst: View, src: View, op: AluOp) -> OpKind {
+        OpKind::Compute(Inst::TensorReduce {
+            dst,
+            src,
+            op,
+            dims: 1,
+            negate: false,
+        })
+    }
+
+    #[test]
+    fn a_conversion_is_done_by_what_computes_the_value() {
+        let mut b = Builder::default();
+        let (x, t, y) = (b.sbuf(128, 256), b.sbuf(128, 256), b.sbuf(128, 128));
+        b.memset(&x, 4);
+        b.tensor_tensor(
+            f32_view(t, 128, 64),
+            f32_view(x, 128, 64),
+            f32_view(x, 128, 64),
+            AluOp::Add,
+        );
+        b.copy(view(y, 128, DType::BF16, 0, 64), f32_view(t, 128, 64));
+        let insts = fused(b);
+        assert_eq!(insts.len(), 2);
+        assert!(
+            matches!(&insts[1], Inst::TensorTensor { dst, .. } if dst.tile == y && dst.dtype == DType::BF16),
+            "{insts:?}"
+        );
+    }
+
+    #[test]
+    fn a_value_with_a_second_reader_keeps_its_place() {
+        let mut b = Builder::default();
+        let (x, t, y, z) = (b.sbuf(128, 256), b.sbuf(128, 256), b.sbuf(128, 128), b.sbuf(128, 256));
+        b.memset(&x, 4);
+        b.tensor_tensor(
+            f32_view(t, 128, 64),
+            f32_view(x, 128, 64),
+            f32_view(x, 128, 64),
+            AluOp::Add,
+        );
+        b.copy(view(y, 128, DType::BF16, 0, 64), f32_view(t, 128, 64));
+        b.tensor_tensor(
+            f32_view(z, 128, 64),
+            f32_view(t, 128, 64),
+            f32_view(x, 128, 64),
+            AluOp::Max,
+        );
+        assert_eq!(fused(b).len(), 4);
+    }
+
+    #[test]
+    fn a_reduction_negates_its_result() {
+        let mut b = Builder::default();
+        let (x, m, n) = (b.sbuf(128, 256), b.sbuf(128, 4), b.sbuf(128, 4));
+        b.memset(&x, 4);
+        b.push(sum(column(m), f32_view(x, 128, 64), AluOp::Max));
+        b.push(OpKind::Compute(Inst::TensorScalar {
+            dst: column(n),
+            src: column(m),
+            first: ScalarStep::imm(AluOp::Multiply, -1.0),
+            second: None,
+        }));
+        let insts = fused(b);
+        assert_eq!(insts.len(), 2);
+        assert!(
+            matches!(&insts[1], Inst::TensorReduce { dst, negate: true, .. } if dst.tile == n),
+            "{insts:?}"
+        );
+    }
+
+    #[test]
+    fn squares_are_summed_by_the_activation_that_makes_them() {
+        let mut b = Builder::default();
+        let (x, t, s) = (b.sbuf(128, 256), b.sbuf(128, 256), b.sbuf(128, 4));
+        b.memset(&x, 4);
+        b.tensor_tensor(
+            f32_view(t, 128, 64),
+            f32_view(x, 128, 64),
+            f32_view(x, 128, 64),
+            AluOp::Multiply,
+        );
+        b.push(sum(column(s), f32_view(t, 128, 64), AluOp::Add));
+        let insts = fused(b);
+        let [
+            _,
+            Inst::Activation {
+                func,
+                accumulate,
+                scale,
+                ..
+            },
+        ] = &insts[..]
+        else {
+            panic!("{insts:?}");
+        };
+        assert_eq!((*func, scale), (ActFunc::Square, &Scalar::f32(1.0)));
+        assert_eq!(accumulate.as_ref().map(|v| v.tile), Some(s));
+    }
+}
