@@ -34,7 +34,7 @@ def main():
     models = sorted(os.path.join(folder, name) for name in os.listdir(folder))
     environment = {k: v for k, v in os.environ.items() if k.startswith(("NEURON_", "FERRITE_", "AWS_"))}
     workers = os.environ.get("RAY_WORKERS")
-    ray.init(log_to_driver=False, **({"num_cpus": int(workers)} if workers else {}))
+    ray.init(log_to_driver=False, include_dashboard=False, **({"num_cpus": int(workers)} if workers else {}))
     waiting = [compile_one.remote(ferrite, model, flags, environment) for model in models]
     failed = 0
     while waiting:

@@ -104,7 +104,7 @@ ray() {
     cp "tests/corpus/ops/$case/model.stablehlo.mlir" "$tmp/models/$case.mlir"
   done
   for time in first second; do
-    NEURON_COMPILE_CACHE_URL="$tmp/cache" RAY_WORKERS=4 "$python" examples/ray_compile.py "$BIN/ferrite" "$tmp/models" --target trn1 \
+    NEURON_COMPILE_CACHE_URL="$tmp/cache" RAY_WORKERS=4 RAY_raylet_start_wait_time_s=300 "$python" examples/ray_compile.py "$BIN/ferrite" "$tmp/models" --target trn1 \
       >"$tmp/$time" 2>"$tmp/ray.log" || { cat "$tmp/$time"; tail -3 "$tmp/ray.log"; return 1; }
   done
   cat "$tmp/first"
