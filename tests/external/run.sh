@@ -111,6 +111,17 @@ ray() {
   [ "$(grep -c 'from the cache' "$tmp/second")" = 6 ] && ! grep -q 'from the cache' "$tmp/first"
 }
 
+# A profile's page in headless Chromium, offline: renders, zooms, searches.
+page() {
+  chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
+  { [ -n "$chromium" ] && command -v npm >/dev/null; } || { echo "skipped: chromium or npm is not installed (Debian: chromium, npm)"; return 77; }
+  npm install --silent --no-audit --no-fund --prefix "$venvs/browser" playwright-core >"$tmp/npm.log" 2>&1 ||
+    { echo "skipped: $(tail -1 "$tmp/npm.log")"; return 77; }
+  "$BIN/ferrite" compile tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir -o "$tmp/m.neff" >/dev/null &&
+    "$BIN/ferrite" profile "$tmp/m.neff" --out "$tmp/profile" >/dev/null &&
+    NODE_PATH="$PWD/$venvs/browser/node_modules" node $here/report.mjs "$tmp/profile/report.html" "$chromium" "$tmp/report.png"
+}
+
 mlir() {
   command -v mlir-opt >/dev/null || { echo "skipped: mlir-opt is not installed (Debian: mlir-tools)"; return 77; }
   "$BIN/ferrite" compile tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir -o "$tmp/m.neff" >/dev/null &&
@@ -129,7 +140,7 @@ section() {
   echo "-- $1: $result, $(($(date +%s) - start)) s"
 }
 
-all="containers package jax_functions flax torch s3 hub ray jax_primitives mlir"
+all="containers package jax_functions flax torch s3 hub ray jax_primitives page mlir"
 for name in ${*:-$all}; do
   case $name in
   containers) section containers "NEFFs read by tar, and by a reader after the public description" ;;
@@ -141,6 +152,7 @@ for name in ${*:-$all}; do
   hub) section hub "the compile cache behind the layout and API of the Hugging Face Hub" ;;
   ray) section ray "many graphs as tasks of Ray" ;;
   jax_primitives) section jax_primitives "programs of JAX's primitive tests: interpreted, printed, read by jaxlib" ;;
+  page) section page "a profile's page in headless Chromium" ;;
   mlir) section mlir "our dumps, read by mlir-opt" ;;
   *) echo "no section $name: $all"; exit 2 ;;
   esac
