@@ -1,4 +1,4 @@
-//! Throughput of the StableHLO reader on the largest texts of the corpus.
+//! Throughput of the front ends, in every form that a case of the corpus has.
 
 #![allow(missing_docs)] // made by criterion_group!
 
@@ -6,23 +6,34 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ferrite_benches::corpus;
 use ferrite_frontend::Frontend;
 
+const CASES: [&str; 3] = [
+    "models/vit_tiny_forward",
+    "full/bert_base_b1_s128",
+    "full/vit_b16_train_adam_b8_f32",
+];
+
+const FORMS: [&str; 5] = [
+    "model.stablehlo.mlir",
+    "model.generic.mlir",
+    "model.hlo.txt",
+    "model.hlo.pb",
+    "model.mlirbc",
+];
+
 fn parse(c: &mut Criterion) {
-    let mut group = c.benchmark_group("parse");
-    group.sample_size(20);
-    for case in [
-        "models/vit_tiny_forward",
-        "full/bert_base_b1_s128",
-        "full/vit_b16_train_adam_b8_f32",
-    ] {
-        let path = corpus().join(case).join("model.stablehlo.mlir");
-        let Ok(text) = std::fs::read(&path) else {
-            eprintln!("{case}: not in this corpus");
-            continue;
-        };
-        group.throughput(Throughput::Bytes(text.len() as u64));
-        group.bench_function(case, |b| b.iter(|| Frontend::read(&text, case).map(|m| m.funcs.len())));
+    for case in CASES {
+        let mut group = c.benchmark_group(case);
+        group.sample_size(20);
+        for form in FORMS {
+            let Ok(bytes) = std::fs::read(corpus().join(case).join(form)) else {
+                eprintln!("{case}/{form}: not in this corpus");
+                continue;
+            };
+            group.throughput(Throughput::Bytes(bytes.len() as u64));
+            group.bench_function(form, |b| b.iter(|| Frontend::read(&bytes, form).map(|m| m.funcs.len())));
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 criterion_group!(benches, parse);

@@ -51,6 +51,12 @@ jax_functions() {
   "$python" $here/jax_check.py "$BIN/ferrite"
 }
 
+# What `ferrite convert` writes as HLO, read and run by XLA.
+xla_hlo() {
+  venv jax "jax[cpu]" numpy absl-py flax || no_packages || return
+  "$python" $here/hlo_check.py "$BIN/ferrite" tests/corpus
+}
+
 jax_primitives() {
   venv jax "jax[cpu]" numpy absl-py flax || no_packages || return
   mkdir "$tmp/printed"
@@ -140,12 +146,13 @@ section() {
   echo "-- $1: $result, $(($(date +%s) - start)) s"
 }
 
-all="containers package jax_functions flax torch s3 hub ray jax_primitives page mlir"
+all="containers package jax_functions xla_hlo flax torch s3 hub ray jax_primitives page mlir"
 for name in ${*:-$all}; do
   case $name in
   containers) section containers "NEFFs read by tar, and by a reader after the public description" ;;
   package) section package "the Python package, installed from the repository" ;;
   jax_functions) section jax_functions "functions traced by JAX, simulated, compared with XLA:CPU" ;;
+  xla_hlo) section xla_hlo "the HLO that ferrite convert writes, read and run by XLA" ;;
   flax) section flax "ferrite export of a Flax model" ;;
   torch) section torch "ferrite export of a PyTorch model" ;;
   s3) section s3 "the compile cache behind an S3 server" ;;

@@ -8,6 +8,8 @@ mod device;
 mod device_sweep;
 mod expansions;
 mod filetests;
+mod forms;
+mod fuzz_smoke;
 mod legalize;
 mod random_ops;
 mod random_programs;

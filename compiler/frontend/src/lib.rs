@@ -44,10 +44,18 @@ pub fn parameter_names(bytes: &[u8]) -> Vec<String> {
     }
 }
 
+/// Writes a program as HLO text, which XLA's parser and ours read.
+///
+/// # Errors
+/// As [`write_hlo_proto`].
+pub fn write_hlo_text(module: &Module) -> Result<String, Vec<Diagnostic>> {
+    xla::write_text(module)
+}
+
 /// Writes a program as serialized `HloModuleProto`, which XLA and its plugins read.
 ///
 /// # Errors
-/// What HLO has no form for: unbounded dynamic shapes, quantized types, asynchronous operations, Shardy's regions.
+/// What HLO has no form for: quantized types, operations whose shapes are data.
 pub fn write_hlo_proto(module: &Module) -> Result<Vec<u8>, Vec<Diagnostic>> {
     xla::write(module)
 }

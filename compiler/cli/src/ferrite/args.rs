@@ -35,6 +35,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Runs passes on a model and prints the program.
     Opt(OptArgs),
+    /// Writes a model in another form.
+    Convert(ConvertArgs),
     /// Lists the passes and the pipelines of -O1, -O2 and -O3.
     Passes(ListArgs),
     /// Lists the targets.
@@ -502,6 +504,42 @@ pub struct InterpretArgs {
     /// Print one JSON object on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `ferrite convert`.
+#[derive(Args, Debug)]
+pub struct ConvertArgs {
+    /// The model, in any form; `-` is standard input.
+    pub model: PathBuf,
+    /// The form to write.
+    #[arg(long, value_name = "FORM", value_enum)]
+    pub to: Form,
+    /// Where the program goes; standard output if it is text.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write where operations come from (`loc(...)`); HLO has it in any case.
+    #[arg(long)]
+    pub locations: bool,
+    /// Print one JSON object on stdout.
+    #[arg(long, requires = "output")]
+    pub json: bool,
+}
+
+/// Forms of a program.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// StableHLO text, pretty form.
+    Stablehlo,
+    /// StableHLO text, generic form.
+    Generic,
+    /// XLA HLO text.
+    #[value(name = "hlo.txt")]
+    HloText,
+    /// Serialized HloModuleProto.
+    #[value(name = "hlo.pb")]
+    HloProto,
+    /// StableHLO portable artifact: read, but not written yet.
+    Mlirbc,
 }
 
 /// `ferrite inspect`.

@@ -21,7 +21,8 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::args::{
-    Command, CompileArgs, InspectArgs, InterpretArgs, OptArgs, ProfileArgs, RunArgs, TargetsArgs, ValidateArgs,
+    Command, CompileArgs, ConvertArgs, Form, InspectArgs, InterpretArgs, OptArgs, ProfileArgs, RunArgs, TargetsArgs,
+    ValidateArgs,
 };
 use super::{Answer, Outcome, diagnostic, text};
 
@@ -35,6 +36,7 @@ pub fn run(command: &Command) -> Outcome {
         Command::Interpret(args) => interpret(args),
         Command::Inspect(args) => inspect(args).map_err(one),
         Command::Opt(args) => opt(args),
+        Command::Convert(args) => convert(args),
         Command::Passes(_) => passes().map_err(one),
         Command::Targets(args) => targets(args).map_err(one),
         Command::Cache(args) => super::cache::run(args),
@@ -327,6 +329,38 @@ fn opt(args: &OptArgs) -> Outcome {
         warnings,
         ..answer(text, Value::Null)
     })
+}
+
+/// Reads a model in any form and writes it in another.
+fn convert(args: &ConvertArgs) -> Outcome {
+    let module = model::read(&args.model)?;
+    let options = hlo::print::PrintOptions {
+        generic: args.to == Form::Generic,
+        locations: args.locations,
+        ..hlo::print::PrintOptions::default()
+    };
+    let bytes = match args.to {
+        Form::Stablehlo | Form::Generic => hlo::print::print_with(&module, options).into_bytes(),
+        Form::HloText => ferrite_frontend::write_hlo_text(&module)?.into_bytes(),
+        Form::HloProto => ferrite_frontend::write_hlo_proto(&module)?,
+        Form::Mlirbc => {
+            let text = "portable artifacts (MLIR bytecode) are read, but not written";
+            let help = "write StableHLO text, and have jaxlib serialize it";
+            return Err(one(Diagnostic::error(Code::Unsupported, text).help(help)));
+        }
+    };
+    let Some(path) = &args.output else {
+        return match String::from_utf8(bytes) {
+            Ok(text) if args.to != Form::HloProto => Ok(answer(text, Value::Null)),
+            _ => {
+                let text = "this form is binary and needs a file to go to";
+                Err(one(Diagnostic::error(Code::Usage, text).help("name it with `-o FILE`")))
+            }
+        };
+    };
+    files::write(path, &bytes).map_err(one)?;
+    let json = json!({ "ok": true, "output": path.to_string_lossy(), "bytes": bytes.len() });
+    Ok(answer(format!("{}: {} bytes\n", path.display(), bytes.len()), json))
 }
 
 fn passes() -> Result<Answer> {

@@ -1,4 +1,4 @@
-//! `ferrite`: compile, run, profile, validate, interpret, inspect, opt, passes, targets, cache, compile-many, export.
+//! `ferrite`: compile, run, profile, validate, interpret, inspect, opt, convert, passes, targets, cache, compile-many, export.
 //!
 //! A command returns an [`Answer`]: text for people, or the one JSON object of `--json`.
 
@@ -112,6 +112,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Interpret(a) => a.json,
         Command::Inspect(a) => a.json,
         Command::Opt(_) => false,
+        Command::Convert(a) => a.json,
         Command::Passes(a) => a.json,
         Command::Targets(a) => a.json,
         Command::Cache(a) => a.json,
@@ -131,6 +132,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
         Command::Interpret(a) => std::iter::once(a.model.clone()).chain(a.inputs.clone()).collect(),
         Command::Inspect(a) => vec![a.neff.clone()],
         Command::Opt(a) => vec![a.input.clone()],
+        Command::Convert(a) => vec![a.model.clone()],
         Command::Passes(_)
         | Command::Targets(_)
         | Command::Cache(_)
@@ -150,6 +152,7 @@ fn model_of(command: &Command) -> Option<PathBuf> {
             .or_else(|| a.case.as_ref().map(|folder| folder.join("model.stablehlo.mlir"))),
         Command::Interpret(a) => Some(a.model.clone()),
         Command::Opt(a) => Some(a.input.clone()),
+        Command::Convert(a) => Some(a.model.clone()),
         Command::Run(_)
         | Command::Profile(_)
         | Command::Inspect(_)

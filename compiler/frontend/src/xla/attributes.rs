@@ -121,13 +121,7 @@ pub(super) fn apply(p: &mut HloInstructionProto, key: &str, value: &str) -> Read
         "is_host_transfer" => p.is_host_transfer = boolean(value)?,
         "replica_groups" => p.collective_device_list = Some(replica_groups(value)?),
         "source_target_pairs" => {
-            p.source_target_pairs = rows(value)?
-                .iter()
-                .map(|row| match row[..] {
-                    [source, target] => Ok(SourceTarget { source, target }),
-                    _ => Err(format!("expected pairs, found `{value}`")),
-                })
-                .collect::<Read<_>>()?;
+            p.source_target_pairs = pairs(value)?;
         }
         "custom_call_target" => p.custom_call_target = string(value),
         "custom_call_has_side_effect" => p.custom_call_has_side_effect = boolean(value)?,
@@ -147,6 +141,16 @@ pub(super) fn apply(p: &mut HloInstructionProto, key: &str, value: &str) -> Read
                 value.to_string()
             };
             p.backend_config = text.into_bytes();
+        }
+        "output_to_operand_aliasing" => {
+            let entries = aliases(value)?.entries.into_iter();
+            p.output_operand_aliasing = entries
+                .map(|entry| OutputOperandAliasing {
+                    output_shape_index: entry.output_shape_index,
+                    operand_index: entry.parameter_number,
+                    operand_shape_index: entry.parameter_shape_index,
+                })
+                .collect();
         }
         "infeed_config" => p.infeed_config = string(value).into_bytes(),
         "outfeed_config" => p.outfeed_config = string(value).into_bytes(),
@@ -201,33 +205,33 @@ pub(super) fn string(text: &str) -> String {
     let Some(inner) = text.strip_prefix('"').map(|t| t.strip_suffix('"').unwrap_or(t)) else {
         return text.to_string();
     };
-    let mut out = String::with_capacity(inner.len());
-    let mut chars = inner.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
+    let mut out = Vec::with_capacity(inner.len());
+    let mut bytes = inner.bytes().peekable();
+    while let Some(b) = bytes.next() {
+        if b != b'\\' {
+            out.push(b);
             continue;
         }
-        match chars.next() {
-            Some('n') => out.push('\n'),
-            Some('t') => out.push('\t'),
-            Some('r') => out.push('\r'),
-            Some(digit @ '0'..='7') => {
-                // `\047`: C's octal escapes.
-                let mut code = digit as u32 - '0' as u32;
+        match bytes.next() {
+            Some(b'n') => out.push(b'\n'),
+            Some(b't') => out.push(b'\t'),
+            Some(b'r') => out.push(b'\r'),
+            Some(digit @ b'0'..=b'7') => {
+                // `\303\251`: C's octal escapes are bytes, of which several may be one character.
+                let mut code = u32::from(digit - b'0');
                 for _ in 0..2 {
-                    if let Some(next) = chars.peek().and_then(|c| c.to_digit(8)) {
+                    if let Some(next) = bytes.peek().and_then(|&b| char::from(b).to_digit(8)) {
                         code = code * 8 + next;
-                        chars.next();
+                        bytes.next();
                     }
                 }
-                out.push(char::from_u32(code).unwrap_or('?'));
+                out.push(code as u8);
             }
             Some(other) => out.push(other),
             None => {}
         }
     }
-    out
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// `{0,1}`, with comments.
@@ -252,6 +256,17 @@ fn rows(text: &str) -> Read<Vec<Vec<i64>>> {
     let inner = inner.ok_or_else(|| format!("expected `{{{{...}}}}`, found `{text}`"))?;
     let rows = inner.split('}').filter(|row| row.contains('{'));
     rows.map(|row| list(row.trim_start_matches([',', ' ']))).collect()
+}
+
+/// `{{0,1},{1,2}}`.
+pub(super) fn pairs(text: &str) -> Read<Vec<SourceTarget>> {
+    rows(text)?
+        .iter()
+        .map(|row| match row[..] {
+            [source, target] => Ok(SourceTarget { source, target }),
+            _ => Err(format!("expected pairs, found `{text}`")),
+        })
+        .collect()
 }
 
 /// `{{0,1},{2,3}}` or `[2,2]<=[4]T(1,0)`.

@@ -3,7 +3,11 @@
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::*;
 
+use super::attributes;
 use super::message::*;
+
+/// The frontend attribute in which XLA keeps the pairs of a transfer.
+pub(super) const PAIRS: &str = "_xla_send_recv_source_target_pairs";
 
 /// The regions an operation takes from the computations that its instruction calls.
 pub(super) enum Regions {
@@ -231,7 +235,11 @@ pub(super) fn kind(
 }
 
 fn with_regions(p: &HloInstructionProto, rank: usize) -> Result<Option<(OpKind, Regions)>, String> {
-    let window = || p.window.as_ref().ok_or_else(|| "it needs a window".to_string());
+    // XLA leaves the window of a scalar out.
+    let window = || match &p.window {
+        None if rank > 0 => Err("it needs a window".to_string()),
+        window => Ok(window.clone().unwrap_or_default()),
+    };
     Ok(Some(match &*p.opcode {
         "while" => (OpKind::While, Regions::Loop),
         "reduce" => (
@@ -567,6 +575,28 @@ fn iota_groups(iota: &IotaReplicaGroupList) -> Result<Vec<Dims>, String> {
     }
     let ids: Vec<i64> = (0..count).map(id).collect();
     Ok(ids.chunks(width).map(dims).collect())
+}
+
+/// Channel and partners of `send` and `recv`.
+pub(super) fn transfer(p: &HloInstructionProto) -> Result<Transfer, String> {
+    const HOST_TO_DEVICE: i64 = 3;
+    const DEVICE_TO_HOST: i64 = 2;
+    const DEVICE_TO_DEVICE: i64 = 1;
+    let written = p.frontend_attributes.as_ref().and_then(|a| a.map.get(PAIRS));
+    let pairs = match written {
+        Some(text) => attributes::pairs(text)?,
+        None => p.source_target_pairs.clone(),
+    };
+    Ok(Transfer {
+        channel_id: p.channel_id.max(0),
+        channel_type: match (p.is_host_transfer, &*p.opcode) {
+            (false, _) => DEVICE_TO_DEVICE,
+            (true, "send") => DEVICE_TO_HOST,
+            (true, _) => HOST_TO_DEVICE,
+        },
+        is_host_transfer: p.is_host_transfer,
+        source_target_pairs: pairs.iter().map(|pair| (pair.source, pair.target)).collect(),
+    })
 }
 
 /// A string; for the typed interface a dictionary as MLIR writes it.

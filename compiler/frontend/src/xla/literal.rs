@@ -137,10 +137,36 @@ fn from_text(ty: &TensorType, text: &str, count: usize) -> Result<Vec<u8>, Strin
     let mut out = Vec::with_capacity((text.len() / 2).min(count) * size);
     let mut rest = text;
     let part = dtype.real();
+    let rank = ty.rank();
+    // Elements or groups so far in each open group.
+    let mut open: Vec<i64> = Vec::with_capacity(rank);
     loop {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ',' | '(' | ')'));
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')'));
         if let Some(comment) = rest.strip_prefix("/*") {
             rest = comment.split_once("*/").map_or("", |(_, after)| after);
+            continue;
+        }
+        if let Some(after) = rest.strip_prefix('{') {
+            rest = after;
+            if open.len() == rank {
+                return Err(format!("a constant of type `{ty}` nests deeper than {rank} levels"));
+            }
+            open.push(0);
+            continue;
+        }
+        if let Some(after) = rest.strip_prefix('}') {
+            rest = after;
+            let found = open.pop().ok_or("a `}` of a constant closes nothing")?;
+            let expected = ty.shape[open.len()];
+            // Of a constant without elements not all levels need be written.
+            if found != expected && count > 0 {
+                return Err(format!(
+                    "a group of a constant has {found} parts, `{ty}` needs {expected}"
+                ));
+            }
+            if let Some(parts) = open.last_mut() {
+                *parts += 1;
+            }
             continue;
         }
         if rest.is_empty() {
@@ -152,21 +178,61 @@ fn from_text(ty: &TensorType, text: &str, count: usize) -> Result<Vec<u8>, Strin
             .max(1);
         let (word, after) = rest.split_at(rest.ceil_char_boundary(length));
         rest = after;
-        // `nan(0x400000)`: the payload says nothing to us.
-        if word.trim_start_matches('-') == "nan"
-            && let Some(payload) = rest.strip_prefix('(')
-        {
-            rest = payload.split_once(')').map_or("", |(_, after)| after);
+        if open.len() != rank {
+            return Err(format!(
+                "`{word}` stands {} levels deep in a constant of type `{ty}`",
+                open.len()
+            ));
         }
         let mut element = [0u8; 8];
         let element = &mut element[..part.bytes()];
         write(part, word, element).ok_or_else(|| format!("`{word}` is no element of type `{part}`"))?;
+        // `nan(0x200000)`: with other bits than usual.
+        if word.trim_start_matches('-') == "nan"
+            && let Some((payload, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'))
+        {
+            rest = after;
+            not_a_number(part, word.starts_with('-'), payload, element)
+                .ok_or_else(|| format!("`nan({payload})` is no element of type `{part}`"))?;
+        }
         out.extend_from_slice(element);
+        // A complex number is one element of two parts.
+        if let (0, Some(parts)) = (out.len() % size, open.last_mut()) {
+            *parts += 1;
+        }
         if out.len() > count * size {
             return Err(format!("a constant has more elements than `{ty}`"));
         }
     }
     Ok(out)
+}
+
+/// Bits of the mantissa of types whose NaN have a payload that text can name.
+pub(crate) fn nan_bits(dtype: DType) -> Option<u32> {
+    match dtype {
+        DType::BF16 => Some(7),
+        DType::F16 => Some(10),
+        DType::F32 => Some(23),
+        DType::F64 => Some(52),
+        _ => None,
+    }
+}
+
+/// A NaN with these bits in its mantissa.
+fn not_a_number(dtype: DType, negative: bool, payload: &str, out: &mut [u8]) -> Option<()> {
+    let payload = u64::from_str_radix(payload.strip_prefix("0x")?, 16).ok()?;
+    // Of other types all NaN are one.
+    let Some(mantissa) = nan_bits(dtype) else {
+        return Some(());
+    };
+    let size = out.len() as u32 * 8;
+    if payload == 0 || payload >> mantissa != 0 {
+        return None;
+    }
+    let exponent = (1u64 << (size - 1)) - (1 << mantissa);
+    let bits = payload | exponent | u64::from(negative) << (size - 1);
+    out.copy_from_slice(&bits.to_le_bytes()[..out.len()]);
+    Some(())
 }
 
 fn write(dtype: DType, word: &str, out: &mut [u8]) -> Option<()> {
@@ -186,7 +252,13 @@ fn write(dtype: DType, word: &str, out: &mut [u8]) -> Option<()> {
             }
             write_i64(dtype, value as i64, out);
         }
-        DTypeClass::Float | DTypeClass::Complex => write_f64(dtype, word.parse().ok()?, out),
+        DTypeClass::Float | DTypeClass::Complex => {
+            let value: f64 = word.parse().ok()?;
+            write_f64(dtype, value, out);
+            if value.is_finite() && !ferrite_ir::literal::read_f64(dtype, out).is_finite() {
+                return None;
+            }
+        }
     }
     Some(())
 }

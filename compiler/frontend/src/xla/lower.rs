@@ -38,8 +38,28 @@ pub(super) fn parameter_names(proto: &HloModuleProto) -> Vec<String> {
     entry.into_iter().flatten().map(|p| p.name.clone()).collect()
 }
 
+/// At most this many errors are reported.
+const MAX_ERRORS: usize = 20;
+
 /// Lowers a program, without verifying the result.
-pub(super) fn lower(program: &Program) -> Lowered<Module> {
+///
+/// # Errors
+/// What is wrong with its instructions.
+pub(super) fn lower(program: &Program) -> Result<Module, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let module = lower_all(program, &mut errors);
+    match module {
+        Ok(module) if errors.is_empty() => return Ok(module),
+        Ok(_) => {}
+        Err(error) => errors.push(error),
+    }
+    // A computation that is used in several places says what is wrong with it in each.
+    let mut said = std::collections::HashSet::new();
+    errors.retain(|error: &Diagnostic| said.insert(error.to_string()));
+    Err(errors)
+}
+
+fn lower_all(program: &Program, errors: &mut Vec<Diagnostic>) -> Lowered<Module> {
     let proto = &program.module;
     let mut computations = HashMap::new();
     for (n, computation) in proto.computations.iter().enumerate() {
@@ -61,6 +81,7 @@ pub(super) fn lower(program: &Program) -> Lowered<Module> {
         queue: Vec::new(),
         budget: size.saturating_mul(MAX_GROWTH).saturating_add(1 << 16),
         depth: 0,
+        errors,
     };
     lowering.module_attributes();
     lowering.functions.insert(entry, "main".to_string());
@@ -79,7 +100,7 @@ pub(super) fn lower(program: &Program) -> Lowered<Module> {
     Ok(lowering.module)
 }
 
-pub(super) struct Lowering<'p> {
+pub(super) struct Lowering<'p, 'e> {
     program: &'p Program,
     /// Computations by id.
     computations: HashMap<i64, usize>,
@@ -89,6 +110,8 @@ pub(super) struct Lowering<'p> {
     queue: Vec<(usize, String)>,
     budget: usize,
     depth: usize,
+    /// What is wrong with instructions whose places others took.
+    errors: &'e mut Vec<Diagnostic>,
 }
 
 /// Where operations go.
@@ -106,23 +129,29 @@ impl Site<'_> {
     }
 }
 
-impl<'p> Lowering<'p> {
+impl<'p> Lowering<'p, '_> {
     fn module_attributes(&mut self) {
         let proto = &self.program.module;
-        if let Some(devices) = &proto.device_assignment {
-            let int = |value: i32| Attr::Int(i64::from(value.max(1)), 32);
-            self.module
-                .attrs
-                .insert("mhlo.num_partitions".to_string(), int(devices.computation_count));
-            self.module
-                .attrs
-                .insert("mhlo.num_replicas".to_string(), int(devices.replica_count));
-        }
+        let devices = proto.device_assignment.clone().unwrap_or_default();
+        let count = |given: i32, named: i64| Attr::Int(i64::from(given).max(named).max(1), 32);
+        let replicas = count(devices.replica_count, named_replicas(proto));
+        let attrs = &mut self.module.attrs;
+        attrs.insert("mhlo.num_partitions".to_string(), count(devices.computation_count, 1));
+        attrs.insert("mhlo.num_replicas".to_string(), replicas);
         if let Some(attributes) = &proto.frontend_attributes {
-            self.module
-                .attrs
-                .insert("mhlo.frontend_attributes".to_string(), dictionary(attributes));
+            let mut attributes = attributes.clone();
+            if let Some(meshes) = attributes.map.remove(super::manual::MESHES) {
+                self.module.symbols = super::manual::symbols_of(&meshes);
+            }
+            if !attributes.map.is_empty() {
+                attrs.insert("mhlo.frontend_attributes".to_string(), dictionary(&attributes));
+            }
         }
+    }
+
+    /// The name of a computation.
+    pub(super) fn computation_name(&self, computation: usize) -> &'p str {
+        &self.program.module.computations[computation].name
     }
 
     fn function(&mut self, computation: usize, name: &str) -> Lowered<Func> {
@@ -214,7 +243,7 @@ impl<'p> Lowering<'p> {
     }
 
     /// Fills a region with a computation: its parameters become the region's arguments. Returns the number of results.
-    fn region(&mut self, func: &mut Func, region: RegionId, computation: usize) -> Lowered<usize> {
+    pub(super) fn region(&mut self, func: &mut Func, region: RegionId, computation: usize) -> Lowered<usize> {
         let proto = &self.program.module.computations[computation];
         let mut arguments = Vec::new();
         for parameter in parameters(proto) {
@@ -231,10 +260,12 @@ impl<'p> Lowering<'p> {
     }
 
     fn leaf_types(&self, instruction: &HloInstructionProto) -> Lowered<Vec<Type>> {
-        let shape = instruction
-            .shape
-            .as_ref()
-            .ok_or_else(|| self.error(instruction, "it has no shape"))?;
+        self.types_of(instruction, instruction.shape.as_ref())
+    }
+
+    /// Types of the arrays and tokens of a shape, which is the instruction's or a part of it.
+    pub(super) fn types_of(&self, instruction: &HloInstructionProto, shape: Option<&ShapeProto>) -> Lowered<Vec<Type>> {
+        let shape = shape.ok_or_else(|| self.error(instruction, "it lacks a part of its shape"))?;
         let mut all = Vec::new();
         leaves(shape, &mut all);
         all.into_iter()
@@ -285,7 +316,7 @@ impl<'p> Lowering<'p> {
         })
     }
 
-    fn error(&self, instruction: &HloInstructionProto, message: impl std::fmt::Display) -> Diagnostic {
+    pub(super) fn error(&self, instruction: &HloInstructionProto, message: impl std::fmt::Display) -> Diagnostic {
         let text = format!(
             "instruction `{}` (`{}`): {message}",
             instruction.name, instruction.opcode
@@ -294,7 +325,7 @@ impl<'p> Lowering<'p> {
     }
 
     /// Adds the operations of a computation to a region; returns the values of its root.
-    fn computation(
+    pub(super) fn computation(
         &mut self,
         func: &mut Func,
         region: RegionId,
@@ -325,12 +356,28 @@ impl<'p> Lowering<'p> {
             let location = self.location(instruction);
             let loc = self.module.locs.add(location);
             let mut site = Site { func, region, loc };
-            let values = self.instruction(&mut site, instruction, &operands, arguments)?;
             let expected = instruction.shape.as_ref().map_or(0, leaf_count);
-            if values.len() != expected {
-                let message = format!("it has {} values, but a shape of {expected}", values.len());
-                return Err(self.error(instruction, message));
-            }
+            let depth = self.depth;
+            let values = match self.instruction(&mut site, instruction, &operands, arguments) {
+                Ok(values) if values.len() == expected => values,
+                outcome => {
+                    let error = match outcome {
+                        Err(error) => error,
+                        Ok(values) => {
+                            let message = format!("it has {} values, but a shape of {expected}", values.len());
+                            self.error(instruction, message)
+                        }
+                    };
+                    if self.errors.len() + 1 >= MAX_ERRORS {
+                        return Err(error);
+                    }
+                    self.errors.push(error);
+                    self.depth = depth;
+                    // Others may use it: the program is given up, but what is wrong with them is said too.
+                    let types = self.leaf_types(instruction)?;
+                    site.add(OpKind::OptimizationBarrier, &[], types)
+                }
+            };
             env.insert(instruction.id, (values, instruction));
         }
         self.depth -= 1;
@@ -339,7 +386,7 @@ impl<'p> Lowering<'p> {
     }
 
     /// The computation that an instruction calls.
-    fn called(&self, instruction: &HloInstructionProto, n: usize) -> Lowered<usize> {
+    pub(super) fn called(&self, instruction: &HloInstructionProto, n: usize) -> Lowered<usize> {
         let id = instruction.called_computation_ids.get(n);
         id.and_then(|id| self.computations.get(id).copied())
             .ok_or_else(|| self.error(instruction, "it calls a computation that is not there"))
@@ -362,13 +409,7 @@ impl<'p> Lowering<'p> {
             }
             // What a tuple holds, and what is the same value in another layout or sharding.
             "tuple" => return Ok(all),
-            "copy" | "domain" | "copy-start" | "copy-done" => {
-                return operands
-                    .first()
-                    .map(|(values, _)| values.clone())
-                    .ok_or_else(|| bad(self, "it needs an operand"));
-            }
-            "add-dependency" => {
+            "copy" | "domain" | "add-dependency" => {
                 return operands
                     .first()
                     .map(|(values, _)| values.clone())
@@ -399,9 +440,9 @@ impl<'p> Lowering<'p> {
                     .literal
                     .as_ref()
                     .ok_or_else(|| bad(self, "it has no value"))?;
-                let literal = super::literal::literal(shape, proto).map_err(|message| bad(self, &message))?;
-                let ty = Type::Tensor(literal.ty().clone());
-                return Ok(site.add(OpKind::Constant(literal), &[], vec![ty]));
+                let mut values = Leaves::new();
+                constants(site, shape, proto, &mut values).map_err(|message| bad(self, &message))?;
+                return Ok(values);
             }
             "fusion" => {
                 let inner = self.called(instruction, 0)?;
@@ -409,6 +450,12 @@ impl<'p> Lowering<'p> {
                 return self.computation(site.func, site.region, inner, &arguments);
             }
             _ => {}
+        }
+        if let Some(values) = self.asynchronous(site, instruction, operands)? {
+            return Ok(values);
+        }
+        if let Some(values) = self.manual(site, instruction, operands)? {
+            return Ok(values);
         }
         let types = self.leaf_types(instruction)?;
         if instruction.opcode == "call" {
@@ -421,6 +468,13 @@ impl<'p> Lowering<'p> {
         if instruction.opcode == "rng" {
             return self.rng(site, instruction, &all, types);
         }
+        let all = match &*instruction.opcode {
+            "dynamic-slice" => scalar_indices(site, all, 1),
+            "dynamic-update-slice" => scalar_indices(site, all, 2),
+            // Of what is no token it takes that it is there.
+            "after-all" => all.into_iter().filter(|&v| *site.func.ty(v) == Type::Token).collect(),
+            _ => all,
+        };
         let operand_types: Vec<Type> = all.iter().map(|&v| site.func.ty(v).clone()).collect();
         let mut called = Vec::new();
         if instruction.opcode == "custom-call" {
@@ -517,7 +571,7 @@ impl<'p> Lowering<'p> {
     }
 
     /// Shardings and frontend attributes stay with the operation.
-    fn discardable(&self, site: &mut Site, values: &[ValueId], instruction: &HloInstructionProto) {
+    pub(super) fn discardable(&self, site: &mut Site, values: &[ValueId], instruction: &HloInstructionProto) {
         let mut attrs = Attrs::new();
         if let Some(sharding) = sharding(instruction) {
             attrs.insert("mhlo.sharding".to_string(), Attr::String(sharding));
@@ -529,6 +583,64 @@ impl<'p> Lowering<'p> {
             site.func.op_mut(op).attrs = Some(Box::new(attrs));
         }
     }
+}
+
+/// Indices in one array, an older form, become scalars.
+fn scalar_indices(site: &mut Site, operands: Leaves, before: usize) -> Leaves {
+    let Some(&[indices]) = operands.get(before..) else {
+        return operands;
+    };
+    let ty = match site.func.ty(indices) {
+        Type::Tensor(ty) if ty.rank() == 1 && ty.is_static() => ty.clone(),
+        _ => return operands,
+    };
+    let mut out = Leaves::from_slice(&operands[..before]);
+    for n in 0..ty.shape[0] {
+        let part = OpKind::Slice(ferrite_ir::hlo::Slice {
+            start: [n].into_iter().collect(),
+            limit: [n + 1].into_iter().collect(),
+            strides: [1].into_iter().collect(),
+        });
+        let part = site.add(part, &[indices], vec![Type::Tensor(ty.with_shape([1]))]);
+        out.extend(site.add(OpKind::Reshape, &part, vec![Type::Tensor(ty.with_shape([]))]));
+    }
+    out
+}
+
+/// The constants of a literal, which may be a tuple.
+fn constants(site: &mut Site, shape: &ShapeProto, proto: &LiteralProto, out: &mut Leaves) -> Result<(), String> {
+    if shape.element_type != TUPLE {
+        let literal = super::literal::literal(shape, proto)?;
+        let ty = Type::Tensor(literal.ty().clone());
+        out.extend(site.add(OpKind::Constant(literal), &[], vec![ty]));
+        return Ok(());
+    }
+    if shape.tuple_shapes.len() != proto.tuple_literals.len() {
+        let (wanted, found) = (shape.tuple_shapes.len(), proto.tuple_literals.len());
+        return Err(format!("a tuple of {wanted} elements is given {found} values"));
+    }
+    for (shape, proto) in shape.tuple_shapes.iter().zip(&proto.tuple_literals) {
+        constants(site, shape, proto, out)?;
+    }
+    Ok(())
+}
+
+/// How many replicas the instructions name: a program for several need not say how many there are.
+fn named_replicas(module: &HloModuleProto) -> i64 {
+    /// No program is for more.
+    const MAX: i64 = 1 << 16;
+    let across = module
+        .computations
+        .iter()
+        .flat_map(|c| &c.instructions)
+        .filter(|i| i.channel_id <= 0 && !i.use_global_device_ids);
+    let named = across.flat_map(|i| {
+        let listed = i.collective_device_list.iter().flat_map(|list| &list.replica_groups);
+        let groups = i.replica_groups.iter().chain(listed);
+        let pairs = i.source_target_pairs.iter().flat_map(|pair| [pair.source, pair.target]);
+        groups.flat_map(|group| group.replica_ids.iter().copied()).chain(pairs)
+    });
+    named.max().map_or(1, |last| last.saturating_add(1)).min(MAX)
 }
 
 /// The parameters of a computation by number.
@@ -560,7 +672,7 @@ fn sharding(instruction: &HloInstructionProto) -> Option<String> {
     instruction.sharding.as_ref().map(sharding_text)
 }
 
-fn sharding_text(sharding: &OpSharding) -> String {
+pub(super) fn sharding_text(sharding: &OpSharding) -> String {
     let list = |items: &[i64]| items.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     match sharding.r#type {
         0 => "{replicated}".to_string(),

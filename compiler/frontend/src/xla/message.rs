@@ -336,6 +336,8 @@ pub(crate) struct LiteralProto {
     pub f32s: Vec<f32>,
     #[prost(double, repeated, tag = "9")]
     pub f64s: Vec<f64>,
+    #[prost(message, repeated, tag = "10")]
+    pub tuple_literals: Vec<LiteralProto>,
     #[prost(bytes = "vec", tag = "11")]
     pub f16s: Vec<u8>,
     #[prost(float, repeated, tag = "12")]
@@ -589,6 +591,9 @@ pub(crate) struct OutputOperandAliasing {
     #[prost(int64, repeated, tag = "3")]
     pub operand_shape_index: Vec<i64>,
 }
+
+/// Number of predicates among the element types.
+pub(crate) const PRED: i32 = 1;
 
 /// Element types that are no dtype.
 pub(crate) const TUPLE: i32 = 13;

@@ -4,11 +4,14 @@
 //! every instruction becomes the list of its arrays, so that a loop over a tuple is a loop over values and a root
 //! tuple is several results.
 
+mod asynchronous;
 mod attributes;
 mod kinds;
 mod literal;
 mod lower;
+mod manual;
 mod message;
+mod print;
 mod shape;
 mod text;
 mod write;
@@ -16,7 +19,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use write::write;
+pub(crate) use write::{write, write_text};
 
 use std::collections::HashMap;
 
@@ -72,7 +75,7 @@ pub(crate) fn parameter_names(bytes: &[u8], wrapped: bool) -> Vec<String> {
 }
 
 fn finish(program: &Program) -> Result<Module, Vec<Diagnostic>> {
-    let module = lower::lower(program).map_err(|error| vec![error])?;
+    let module = lower::lower(program)?;
     verify::verify(&module)?;
     Ok(module)
 }

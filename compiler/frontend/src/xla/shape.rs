@@ -39,12 +39,23 @@ const ELEMENT_TYPES: [(i32, &str, DType); 30] = [
     (OPAQUE, "opaque", DType::Bool),
 ];
 
+/// Size of a dimension that has no bound: XLA's number for `?`.
+pub(crate) const UNBOUNDED: i64 = i64::MIN;
+
 /// Number of the element type with this name in HLO text.
 pub(crate) fn element_type(name: &str) -> Option<i32> {
     ELEMENT_TYPES
         .iter()
         .find(|(_, text, _)| *text == name)
         .map(|(number, ..)| *number)
+}
+
+/// Name in HLO text of the element type with this number.
+pub(crate) fn element_name(number: i32) -> Option<&'static str> {
+    ELEMENT_TYPES
+        .iter()
+        .find(|(n, ..)| *n == number)
+        .map(|(_, name, _)| *name)
 }
 
 /// The dtype of an element type.
@@ -85,10 +96,8 @@ pub(crate) fn shape_of(ty: &Type) -> Result<ShapeProto, String> {
             for (n, &size) in tensor.shape.iter().enumerate() {
                 let dynamic = size == DYNAMIC;
                 let size = if dynamic {
-                    *bounds
-                        .and_then(|bounds| bounds.get(n))
-                        .filter(|&&bound| bound != DYNAMIC)
-                        .ok_or_else(no_form)?
+                    let bound = bounds.and_then(|bounds| bounds.get(n)).copied();
+                    bound.filter(|&bound| bound != DYNAMIC).unwrap_or(UNBOUNDED)
                 } else {
                     size
                 };
@@ -128,27 +137,31 @@ pub(crate) fn leaf_type(shape: &ShapeProto) -> Result<Type, String> {
 pub(crate) fn tensor_type(shape: &ShapeProto) -> Result<TensorType, String> {
     let dtype = dtype(shape.element_type)
         .ok_or_else(|| format!("values of XLA's element type {} are not supported", shape.element_type))?;
-    if let Some(size) = shape.dimensions.iter().find(|&&size| size < 0) {
+    let dynamic = |n: usize| shape.is_dynamic_dimension.get(n).copied().unwrap_or(false);
+    let unbounded = |n: usize| shape.dimensions[n] == UNBOUNDED && dynamic(n);
+    let mut sizes = shape.dimensions.iter().enumerate();
+    if let Some((_, size)) = sizes.find(|&(n, &size)| size < 0 && !unbounded(n)) {
         return Err(format!("a dimension has size {size}"));
     }
     let mut ty = TensorType::new(dtype, &shape.dimensions);
     if shape.is_dynamic_dimension.iter().any(|&dynamic| dynamic) {
-        let dynamic = |n: usize| shape.is_dynamic_dimension.get(n).copied().unwrap_or(false);
         let bounds: Dims = shape
             .dimensions
             .iter()
             .enumerate()
-            .map(|(n, &size)| if dynamic(n) { size } else { DYNAMIC })
+            .map(|(n, &size)| if dynamic(n) && !unbounded(n) { size } else { DYNAMIC })
             .collect();
         for (n, size) in ty.shape.iter_mut().enumerate() {
             if dynamic(n) {
                 *size = DYNAMIC;
             }
         }
-        ty.extra = Some(Box::new(TypeExtra {
-            bounds: Some(bounds),
-            ..TypeExtra::default()
-        }));
+        if bounds.iter().any(|&bound| bound != DYNAMIC) {
+            ty.extra = Some(Box::new(TypeExtra {
+                bounds: Some(bounds),
+                ..TypeExtra::default()
+            }));
+        }
     }
     Ok(ty)
 }

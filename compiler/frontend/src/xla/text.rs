@@ -1,16 +1,23 @@
 //! XLA HLO text, short and long form, to the messages of [`super::message`].
 
+mod computation;
+mod shapes;
+mod sugar;
+
 use std::collections::HashMap;
 
 use ferrite_ir::diag::{Code, Diagnostic};
 
 use super::attributes;
 use super::message::*;
-use super::shape::element_type;
+use super::shape::{UNBOUNDED, element_type};
 use super::{Places, Program};
 
 /// How deep tuples may nest.
 const MAX_DEPTH: usize = 64;
+
+/// At most this many errors are reported.
+const MAX_ERRORS: usize = 20;
 
 /// What is wrong at a byte offset.
 pub(super) struct Wrong {
@@ -28,14 +35,27 @@ pub(crate) fn parse(source: &str) -> Result<Program, Vec<Diagnostic>> {
         at: 0,
         next_id: 1,
         counted: (0, 1, 0),
+        errors: Vec::new(),
+        wrapped: Vec::new(),
+        roots: HashMap::new(),
+        depth: 0,
     };
-    reader.module().map_err(|wrong| {
-        let before = &source.as_bytes()[..wrong.offset.min(source.len())];
-        let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
-        let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |n| n + 1);
-        let column = before[start..].iter().filter(|&&b| b & 0xC0 != 0x80).count() + 1;
-        vec![Diagnostic::error(Code::Parse, wrong.message).at_line(line as u32, column as u32)]
-    })
+    let program = reader.module();
+    let mut errors = reader.errors;
+    match program {
+        Ok(program) if errors.is_empty() => return Ok(program),
+        Ok(_) => {}
+        Err(wrong) => errors.push(wrong),
+    }
+    Err(errors.into_iter().map(|wrong| diagnostic(source, wrong)).collect())
+}
+
+fn diagnostic(source: &str, wrong: Wrong) -> Diagnostic {
+    let before = &source.as_bytes()[..wrong.offset.min(source.len())];
+    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+    let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |n| n + 1);
+    let column = before[start..].iter().filter(|&&b| b & 0xC0 != 0x80).count() + 1;
+    Diagnostic::error(Code::Parse, wrong.message).at_line(line as u32, column as u32)
 }
 
 struct Reader<'a> {
@@ -45,13 +65,39 @@ struct Reader<'a> {
     next_id: i64,
     /// Offset up to which lines are counted, number of the line there, offset of its start.
     counted: (usize, u32, usize),
+    /// What was wrong with instructions that were left out.
+    errors: Vec<Wrong>,
+    /// Computations that are not written as such: those of asynchronous instructions, and those in braces.
+    wrapped: Vec<HloComputationProto>,
+    /// Shapes of the roots of computations.
+    roots: HashMap<i64, ShapeProto>,
+    /// How deep instructions and computations nest that stand in other ones.
+    depth: usize,
 }
 
 /// An instruction whose operands and computations are still names.
 struct Pending<'a> {
     proto: HloInstructionProto,
-    operands: Vec<(&'a str, usize)>,
-    called: Vec<(&'a str, usize)>,
+    operands: Vec<Operand<'a>>,
+    called: Vec<Called<'a>>,
+    /// Where it begins.
+    offset: usize,
+}
+
+/// What an instruction takes.
+enum Operand<'a> {
+    /// The instruction with this name, which stands at this offset.
+    Named(&'a str, usize),
+    /// One written in its place.
+    Nested(Box<Pending<'a>>),
+}
+
+/// A computation that an instruction calls.
+enum Called<'a> {
+    /// The one with this name, which stands at this offset.
+    Named(&'a str, usize),
+    /// One written in braces.
+    Nested(i64),
 }
 
 impl<'a> Reader<'a> {
@@ -165,7 +211,7 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
-        module.device_assignment = Some(DeviceAssignment {
+        module.device_assignment = (replicas > 1 || partitions > 1).then(|| DeviceAssignment {
             replica_count: i32::try_from(replicas).unwrap_or(1),
             computation_count: i32::try_from(partitions).unwrap_or(1),
             computation_devices: Vec::new(),
@@ -186,6 +232,7 @@ impl<'a> Reader<'a> {
                 name = self.need_name("the name of the entry computation")?;
             }
             let proto = self.computation(name, &computations, &mut places)?;
+            module.computations.append(&mut self.wrapped);
             if entry {
                 module.entry_computation_id = proto.id;
                 module.entry_computation_name = name.to_string();
@@ -199,9 +246,10 @@ impl<'a> Reader<'a> {
             module.computations.push(proto);
         }
         if module.entry_computation_id == 0 {
-            match &module.computations[..] {
-                [single] => module.entry_computation_id = single.id,
-                _ => return self.wrong("expected a computation marked `ENTRY`"),
+            // XLA takes the last one where none is marked.
+            match module.computations.last() {
+                Some(last) => module.entry_computation_id = last.id,
+                None => return self.wrong("expected a computation marked `ENTRY`"),
             }
         }
         Ok(Program { module, places })
@@ -272,55 +320,7 @@ impl<'a> Reader<'a> {
             self.expect("->", "after the parameters of a signature")?;
             self.shape(0)?;
         }
-        self.expect("{", "before the instructions of a computation")?;
-        let mut instructions: HashMap<&'a str, i64> = HashMap::new();
-        let mut rooted = false;
-        while !self.eat("}") {
-            if self.at >= self.bytes.len() {
-                return self.wrong("expected `}` after the instructions of a computation");
-            }
-            let start = self.at;
-            let mut name = self.need_name("the name of an instruction")?;
-            let root = name == "ROOT";
-            if root {
-                name = self.need_name("the name of the root instruction")?;
-            }
-            let mut pending = self.instruction(name)?;
-            pending.proto.id = self.id();
-            for (operand, offset) in pending.operands {
-                match instructions.get(operand) {
-                    Some(&id) => pending.proto.operand_ids.push(id),
-                    None => {
-                        let message = format!("operand `{operand}` is used before it is defined");
-                        return Err(Wrong { offset, message });
-                    }
-                }
-            }
-            for (called, offset) in pending.called {
-                match computations.get(called) {
-                    Some(&id) => pending.proto.called_computation_ids.push(id),
-                    None => {
-                        return Err(Wrong {
-                            offset,
-                            message: format!("computation `{called}` is not defined before"),
-                        });
-                    }
-                }
-            }
-            if instructions.insert(name, pending.proto.id).is_some() {
-                return Err(Wrong {
-                    offset: start,
-                    message: format!("instruction `{name}` is defined twice"),
-                });
-            }
-            // Without `ROOT` the last instruction is the root.
-            if root || !rooted {
-                proto.root_id = pending.proto.id;
-                rooted = root;
-            }
-            places.0.insert(pending.proto.id, self.place(start));
-            proto.instructions.push(pending.proto);
-        }
+        self.instructions(&mut proto, computations, places)?;
         if self.eat(",") {
             // `execution_thread="..."`
             self.need_name("the name of an attribute")?;
@@ -330,8 +330,11 @@ impl<'a> Reader<'a> {
         Ok(proto)
     }
 
-    /// Line and column of an offset that is not before the last one asked for.
+    /// Line and column of an offset; those asked for mostly follow one another.
     fn place(&mut self, offset: usize) -> (u32, u32) {
+        if offset < self.counted.0 {
+            self.counted = (0, 1, 0);
+        }
         let between = &self.bytes[self.counted.0..offset];
         self.counted.1 += between.iter().filter(|&&b| b == b'\n').count() as u32;
         if let Some(newline) = between.iter().rposition(|&b| b == b'\n') {
@@ -346,34 +349,35 @@ impl<'a> Reader<'a> {
         self.next_id - 1
     }
 
-    /// `= shape opcode(operands), key=value, ...`.
-    fn instruction(&mut self, name: &'a str) -> Read<Pending<'a>> {
+    /// `shape opcode(operands), key=value, ...`. The shape may be left out where it follows from the operands. One in
+    /// place of an operand is without attributes; then `around` is nothing.
+    fn instruction(&mut self, name: &str, around: Option<(&HashMap<&'a str, i64>, &mut Places)>) -> Read<Pending<'a>> {
         let mut proto = HloInstructionProto {
             name: name.to_string(),
             ..Default::default()
         };
-        self.expect("=", "after the name of an instruction")?;
-        let shape = self.shape(0)?;
+        self.skip();
+        let begin = self.at;
+        if self.peek() == b'(' || self.shape_is_next() {
+            proto.shape = Some(self.shape(0)?);
+        }
         let opcode = self.need_name("an opcode")?;
+        if self.bytes.get(self.at) == Some(&b'[') {
+            self.at = begin;
+            return self.wrong(format!("unknown element type `{opcode}`"));
+        }
         proto.opcode = opcode.to_string();
         self.expect("(", "before the operands")?;
         let mut operands = Vec::new();
         match opcode {
             "constant" => {
+                let Some(shape) = &proto.shape else {
+                    return self.wrong("expected a shape before `constant`");
+                };
                 let start = self.at;
                 let text = self.until_close()?;
-                let text = if text.trim().is_empty() { "{}" } else { text };
-                if !shape.tuple_shapes.is_empty() {
-                    return Err(Wrong {
-                        offset: start,
-                        message: "constants that are tuples are not supported".into(),
-                    });
-                }
-                proto.literal = Some(LiteralProto {
-                    shape: Some(shape.clone()),
-                    text: text.to_string(),
-                    ..Default::default()
-                });
+                let value = sugar::constant(shape, text, 0);
+                proto.literal = Some(value.map_err(|message| Wrong { offset: start, message })?);
             }
             "parameter" => {
                 let start = self.at;
@@ -382,46 +386,94 @@ impl<'a> Reader<'a> {
                     attributes::integer(text).map_err(|message| Wrong { offset: start, message })?;
             }
             _ => {
+                self.depth += 1;
+                if self.depth > MAX_DEPTH {
+                    return self.wrong(format!("instructions nest deeper than {MAX_DEPTH} levels"));
+                }
                 while !self.eat(")") {
-                    let named = matches!(self.peek_name(), Some(word) if element_type(word).is_none() || !self.shape_follows(word));
-                    if self.peek() == b'(' || !(self.peek() == b'%' || named) {
-                        self.shape(0)?;
-                    }
-                    let offset = self.at;
-                    operands.push((self.need_name("an operand")?, offset));
+                    operands.push(self.operand(name)?);
                     if !self.eat(",") {
                         self.expect(")", "after the operands")?;
                         break;
                     }
                 }
+                self.depth -= 1;
             }
         }
-        proto.shape = Some(shape);
-        let mut called = Vec::new();
+        let mut pending = Pending {
+            proto,
+            operands,
+            called: Vec::new(),
+            offset: begin,
+        };
+        if let Some((computations, places)) = around {
+            self.attributes(&mut pending, name, computations, places)?;
+        }
+        Ok(pending)
+    }
+
+    /// An operand: its name, with its shape before it or not, or an instruction in its place.
+    fn operand(&mut self, name: &str) -> Read<Operand<'a>> {
+        self.skip();
+        let start = self.at;
+        if self.peek() == b'(' || self.shape_is_next() {
+            self.shape(0)?;
+        }
+        self.skip();
+        let offset = self.at;
+        let operand = self.need_name("an operand")?;
+        if self.peek() != b'(' {
+            return Ok(Operand::Named(operand, offset));
+        }
+        self.at = start;
+        let inner = self.instruction(&format!("{name}.{operand}"), None)?;
+        Ok(Operand::Nested(Box::new(inner)))
+    }
+
+    fn attributes(
+        &mut self,
+        pending: &mut Pending<'a>,
+        name: &str,
+        computations: &HashMap<&'a str, i64>,
+        places: &mut Places,
+    ) -> Read<()> {
         while self.eat(",") {
             let key = self.need_name("the name of an attribute")?;
             self.expect("=", "after the name of an attribute")?;
             self.skip();
             let start = self.at;
             let value = self.value();
-            if names_computations(key) {
-                let names = value.split(['{', '}', ',', ' ', '%']).filter(|name| !name.is_empty());
-                let names: Vec<_> = names.map(|name| (name, start)).collect();
-                // XLA's order: a loop's body before its condition.
-                if matches!(key, "body" | "select" | "true_computation") {
-                    called.splice(0..0, names);
-                } else {
-                    called.extend(names);
-                }
+            if !names_computations(key) {
+                attributes::apply(&mut pending.proto, key, value)
+                    .map_err(|message| Wrong { offset: start, message })?;
                 continue;
             }
-            attributes::apply(&mut proto, key, value).map_err(|message| Wrong { offset: start, message })?;
+            let names: Vec<Called<'_>> = if value.starts_with('{') && value.contains('=') {
+                let end = self.at;
+                self.at = start;
+                let nested = self.nested(name, computations, places)?;
+                self.at = end;
+                vec![Called::Nested(nested)]
+            } else {
+                let names = value
+                    .split(['{', '}', ',', ' ', '%', '\n'])
+                    .filter(|name| !name.is_empty());
+                names.map(|name| Called::Named(name, start)).collect()
+            };
+            // XLA's order: a loop's body before its condition.
+            if matches!(key, "body" | "select" | "true_computation") {
+                pending.called.splice(0..0, names);
+            } else {
+                pending.called.extend(names);
+            }
         }
-        Ok(Pending {
-            proto,
-            operands,
-            called,
-        })
+        Ok(())
+    }
+
+    /// Whether an element type with its dimensions is next.
+    fn shape_is_next(&mut self) -> bool {
+        let word = self.peek_name();
+        word.is_some_and(|word| element_type(word).is_some() && self.shape_follows(word))
     }
 
     /// Whether the name that is next is an element type with its dimensions.
@@ -518,22 +570,24 @@ impl<'a> Reader<'a> {
         self.expect("[", "after an element type")?;
         while !self.eat("]") {
             let dynamic = self.eat("<=");
-            shape.is_dynamic_dimension.push(dynamic);
-            if self.eat("?") {
-                return self.wrong("dimensions without a bound are not supported in HLO text");
-            }
-            let start = {
-                self.skip();
-                self.at
-            };
-            let size = self.name().unwrap_or("");
-            match size.parse() {
-                Ok(size) => shape.dimensions.push(size),
-                Err(_) => {
-                    return Err(Wrong {
-                        offset: start,
-                        message: format!("`{size}` is no size of a dimension"),
-                    });
+            let unbounded = self.eat("?");
+            shape.is_dynamic_dimension.push(dynamic || unbounded);
+            if unbounded {
+                shape.dimensions.push(UNBOUNDED);
+            } else {
+                let start = {
+                    self.skip();
+                    self.at
+                };
+                let size = self.name().unwrap_or("");
+                match size.parse() {
+                    Ok(size) => shape.dimensions.push(size),
+                    Err(_) => {
+                        return Err(Wrong {
+                            offset: start,
+                            message: format!("`{size}` is no size of a dimension"),
+                        });
+                    }
                 }
             }
             if !self.eat(",") {

@@ -2,7 +2,7 @@
 
 use ferrite_ir::hlo::*;
 
-use super::super::kinds::{algorithm, binary_opcode, unary_opcode};
+use super::super::kinds::{PAIRS, algorithm, binary_opcode, unary_opcode};
 use super::super::message::*;
 
 /// What is wrong with an operation.
@@ -375,6 +375,21 @@ fn batch_norm(p: &mut HloInstructionProto, op: &BatchNorm, opcode: &'static str)
     p.epsilon = op.epsilon;
     p.feature_index = op.feature_index;
     opcode
+}
+
+/// Channel and partners of a transfer between devices or with the host.
+pub(super) fn transfer(p: &mut HloInstructionProto, op: &Transfer) {
+    p.channel_id = op.channel_id;
+    p.is_host_transfer = op.is_host_transfer;
+    if !op.source_target_pairs.is_empty() {
+        // Where XLA keeps them for transfers.
+        let pairs = op.source_target_pairs.iter();
+        let pairs: Vec<String> = pairs.map(|(source, target)| format!("{{{source},{target}}}")).collect();
+        let attributes = p.frontend_attributes.get_or_insert_default();
+        attributes
+            .map
+            .insert(PAIRS.to_string(), format!("{{{}}}", pairs.join(",")));
+    }
 }
 
 /// Groups and channel. Rows are padded with -1 in StableHLO, and of different lengths in HLO.

@@ -10,6 +10,7 @@
 //! Function attributes, result attributes and discardable attributes other than shardings and frontend attributes have no
 //! place in HLO and are left out.
 
+mod devices;
 mod kinds;
 mod literal;
 
@@ -24,6 +25,7 @@ use ferrite_ir::literal::Literal;
 use ferrite_ir::loc::{LocId, Source};
 use prost::Message;
 
+use super::manual;
 use super::message::*;
 use super::shape::{shape_of, tuple_of};
 
@@ -35,11 +37,20 @@ type Written<T> = Result<T, Diagnostic>;
 /// The bytes of a module as serialized `HloModuleProto`.
 ///
 /// # Errors
-/// An operation or type without a form in HLO: unbounded dynamic shapes, quantized types, asynchronous operations.
+/// An operation or type without a form in HLO: quantized types, operations whose shapes are data.
 pub(crate) fn write(module: &Module) -> Result<Vec<u8>, Vec<Diagnostic>> {
     message(module)
         .map(|proto| proto.encode_to_vec())
         .map_err(|error| vec![error])
+}
+
+/// A module as HLO text.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_text(module: &Module) -> Result<String, Vec<Diagnostic>> {
+    let proto = message(module).map_err(|error| vec![error])?;
+    super::print::text(&proto).map_err(|message| vec![Diagnostic::error(Code::Unsupported, message)])
 }
 
 /// The message of a module.
@@ -99,6 +110,10 @@ pub(super) fn message(module: &Module) -> Written<HloModuleProto> {
         }
     }
     proto.frontend_attributes = frontend_attributes(&module.attrs);
+    if let Some(meshes) = manual::meshes_of(&module.symbols) {
+        let attributes = proto.frontend_attributes.get_or_insert_default();
+        attributes.map.insert(manual::MESHES.to_string(), meshes);
+    }
     let count = |name: &str| module.attrs.get(name).and_then(Attr::as_int);
     if let (Some(partitions), replicas) = (count("mhlo.num_partitions"), count("mhlo.num_replicas").unwrap_or(1)) {
         let small = |value: i64| value.clamp(1, 1 << 16);
@@ -329,6 +344,15 @@ impl<'m> Writer<'m> {
             let id = self.parameter(&mut body, shape);
             body.values.insert(arg, id);
         }
+        // Constants from around it are constants inside as well; of other values HLO has no form.
+        let mut captures = Vec::new();
+        free_values(func, &[region], &mut captures);
+        for value in captures {
+            if let Some(OpKind::Constant(literal)) = func.def_kind(value) {
+                let id = self.constant(&mut body, literal)?;
+                body.values.insert(value, id);
+            }
+        }
         let root = self.region_body(&mut body, func, region, &[])?;
         let name = format!("region_{}", self.next);
         Ok(self.finish(name, body, root))
@@ -405,6 +429,15 @@ impl<'m> Writer<'m> {
                 let token = self.value(body, token)?;
                 self.plain(body, func, op, &[data, token], &[])?;
             }
+            OpKind::Send(kind) | OpKind::Recv(kind) => self.transfer(body, func, op, kind)?,
+            OpKind::ManualComputation(kind) => self.manual(body, func, op, kind)?,
+            OpKind::ShardingConstraint(kind) => {
+                let operands = self.operands(body, op)?;
+                let attributes = manual::attributes_of(kind);
+                let ids = self.across(body, func, &operands, &op.results, manual::SHARDING, &attributes)?;
+                body.values.extend(op.results.iter().copied().zip(ids));
+            }
+            OpKind::AsyncStart | OpKind::AsyncDone => self.asynchronous(body, func, op)?,
             OpKind::AllToAll(kind) if kind.split_dimension != kind.concat_dimension => {
                 self.all_to_all(body, func, op)?;
             }
@@ -588,77 +621,6 @@ impl<'m> Writer<'m> {
         self.unbundle(body, func, id, &op.results)
     }
 
-    /// `((a, b), token)`.
-    fn infeed(&mut self, body: &mut Body, func: &Func, op: &Op) -> Written<()> {
-        let Some((&token, data)) = op.results.split_last() else {
-            return Err(self.error(op.loc, "`infeed` needs a token"));
-        };
-        let inner = self.shape_of_all(func, data, op.loc)?;
-        let token_shape = self.shape(op.loc, func.ty(token))?;
-        let operands = self.operands(body, op)?;
-        let mut fields = HloInstructionProto::default();
-        kinds::fill(&mut fields, &op.kind, &[]).map_err(|message| self.error(op.loc, message))?;
-        let shape = tuple_of(vec![inner.clone(), token_shape.clone()]);
-        let id = self.add(body, "infeed", shape, &operands, |p| {
-            p.infeed_config = fields.infeed_config
-        });
-        let data_id = self.add(body, "get-tuple-element", inner, &[id], |_| {});
-        self.unbundle(body, func, data_id, data)?;
-        let token_id = self.add(body, "get-tuple-element", token_shape, &[id], |p| p.tuple_index = 1);
-        body.values.insert(token, token_id);
-        Ok(())
-    }
-
-    /// HLO's `all-to-all` exchanges parts along one dimension; moving them to another is a transposition.
-    fn all_to_all(&mut self, body: &mut Body, func: &Func, op: &Op) -> Written<()> {
-        let OpKind::AllToAll(kind) = &op.kind else {
-            return Ok(());
-        };
-        let from = func.tensor(op.operands[0]).clone();
-        let (module, loc) = (self.module, op.loc);
-        let bad = || {
-            let message = "`all_to_all` has dimensions that do not fit its operand";
-            Diagnostic::error(Code::Verify, message).at(module.locs.get(loc))
-        };
-        let split = usize::try_from(kind.split_dimension)
-            .ok()
-            .filter(|&d| d < from.rank())
-            .ok_or_else(bad)?;
-        let concat = usize::try_from(kind.concat_dimension)
-            .ok()
-            .filter(|&d| d < from.rank())
-            .ok_or_else(bad)?;
-        let count = kind.split_count.max(1);
-        let operands = self.operands(body, op)?;
-        let mut fields = HloInstructionProto::default();
-        kinds::fill(&mut fields, &op.kind, &[]).map_err(|message| self.error(op.loc, message))?;
-        let shape = self.shape(op.loc, &Type::Tensor(from.clone()))?;
-        let exchanged = self.add(body, "all-to-all", shape, &operands, |p| {
-            p.dimensions = fields.dimensions;
-            p.replica_groups = fields.replica_groups;
-            p.channel_id = fields.channel_id;
-        });
-        // [.., count * part, ..] to [.., count, part, ..].
-        let mut sizes = from.shape.to_vec();
-        sizes[split] /= count;
-        sizes.insert(split, count);
-        let shape = self.shape(op.loc, &Type::Tensor(from.with_shape(sizes.iter().copied())))?;
-        let parted = self.add(body, "reshape", shape, &[exchanged], |_| {});
-        // The parts go before the dimension along which they are joined.
-        let target = if concat > split { concat + 1 } else { concat };
-        let mut order: Vec<usize> = (0..sizes.len()).filter(|&d| d != split).collect();
-        let place = order.iter().position(|&d| d == target).ok_or_else(bad)?;
-        order.insert(place, split);
-        let moved = order.iter().map(|&d| sizes[d]);
-        let shape = self.shape(op.loc, &Type::Tensor(from.with_shape(moved)))?;
-        let dimensions: Vec<i64> = order.iter().map(|&d| d as i64).collect();
-        let moved = self.add(body, "transpose", shape, &[parted], |p| p.dimensions = dimensions);
-        let shape = self.shape(op.loc, func.ty(op.results[0]))?;
-        let id = self.add(body, "reshape", shape, &[moved], |_| {});
-        body.values.insert(op.results[0], id);
-        Ok(())
-    }
-
     /// The computation of a binary operation on scalars.
     fn reducer(&mut self, op: BinaryOp, ty: &TensorType, loc: LocId) -> Written<i64> {
         let mut body = Body { loc, ..Body::default() };
@@ -723,6 +685,10 @@ fn carry(proto: &mut HloInstructionProto, attrs: &Attrs) {
         }
     }
     if let Some(attributes) = frontend_attributes(attrs) {
-        proto.frontend_attributes = Some(attributes);
+        proto
+            .frontend_attributes
+            .get_or_insert_default()
+            .map
+            .extend(attributes.map);
     }
 }

@@ -1,0 +1,7 @@
+//! Random bytes as MLIR bytecode.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::read(bytes));
