@@ -5,6 +5,7 @@ mod control_flow;
 mod corpus_device;
 mod corpus_interp;
 mod device;
+mod device_programs;
 mod device_sweep;
 mod expansions;
 mod filetests;

@@ -482,7 +482,7 @@ fn reduce(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Kno
     let op = match t.dtype.class() {
         DTypeClass::Float => words.pick(&[Add, Maximum, Minimum]),
         DTypeClass::Complex => Add,
-        DTypeClass::Bool => words.pick(&[And, Or, Xor]),
+        DTypeClass::Bool => words.pick(&[And, Or, Xor, Add, Multiply]),
         _ => words.pick(&[Add, Multiply, Maximum, Minimum, And, Or, Xor]),
     };
     if op == Add && (x.wild || t.dtype.bits() == 8 && float) {
@@ -671,7 +671,7 @@ fn indexing(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known
 
 fn dot(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known) -> Built<Vec<Known>> {
     let t = ty(b, x);
-    if t.rank() == 0 || x.wild || t.dtype == DType::Bool || t.dtype == DType::F8E4M3 || t.dtype == DType::F8E5M2 {
+    if t.rank() == 0 || x.wild || t.dtype == DType::F8E4M3 || t.dtype == DType::F8E5M2 {
         return Ok(Vec::new());
     }
     let along = words.below(t.rank());

@@ -115,6 +115,7 @@ mod tests {
             low: 0,
             high: 512,
             runs: None,
+            comb: None,
         }];
         o.touch(&regions, &[(0, Touch::Write)], 0, 10);
         o.touch(&regions, &[(0, Touch::Read)], 50, 60);

@@ -219,6 +219,7 @@ impl<'a> Simulator<'a> {
                 low: 0,
                 high: size,
                 runs: None,
+                comb: None,
             };
             if size > 0
                 && let Some(tracker) = &run.tracker

@@ -12,7 +12,9 @@ use ferrite_ir::hlo::{Func, Module, OpId, OpKind, Type};
 use crate::native_calls;
 
 /// Targets of custom calls that are documented; others are unknown to the compiler this one stands in for.
-const CALLS: [&str; 32] = [
+const CALLS: [&str; 34] = [
+    "ApproxTopK",
+    "PartialReduce",
     "AwsNeuronErf",
     "AwsNeuronGelu",
     "AwsNeuronSilu",
@@ -197,7 +199,7 @@ fn dynamic(ty: &Type, what: &str) -> Option<Diagnostic> {
     let ty = ty.tensor().filter(|t| !t.is_static())?;
     Some(
         Diagnostic::error(Code::Ncc("EMOD025"), format!("{what} has a dynamic shape: {ty}"))
-            .help("give every dimension a size when the model is traced"),
+            .help("give every dimension a size when the model is traced, or with `--dim-binding`: `0.1=16` for dimension 1 of parameter 0"),
     )
 }
 

@@ -158,11 +158,22 @@ fn io_size(module: &Module, machine: &MachineModel) -> Option<Diagnostic> {
     // Donated inputs are counted once: their outputs lie in the same buffer.
     let donated: Vec<usize> = func.params.iter().filter_map(|p| p.alias.map(|a| a.output)).collect();
     let results = func.result_types();
-    let outputs = results.iter().enumerate().filter(|(i, _)| !donated.contains(i));
-    let outputs: u64 = outputs.map(|(_, ty)| bytes(ty)).sum();
+    let outputs: u64 = outputs_of(&results, &donated).map(|(_, ty)| bytes(ty)).sum();
     let (total, limit) = (inputs.saturating_add(outputs), machine.hbm.bytes_per_core);
-    (total > limit).then(|| {
-        let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+    if total <= limit {
+        return None;
+    }
+    let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
+    let mut largest: Vec<(u64, String)> = Vec::new();
+    largest.extend(func.args().iter().enumerate().map(|(i, &v)| (bytes(func.ty(v)), format!("input {i}: {}", func.ty(v)))));
+    largest.extend(outputs_of(&results, &donated).map(|(i, ty)| (bytes(ty), format!("output {i}: {ty}"))));
+    largest.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    let list: Vec<String> = largest
+        .iter()
+        .take(LARGEST)
+        .map(|(size, what)| format!("{what}, {:.2} GiB", gib(*size)))
+        .collect();
+    Some(
         Diagnostic::error(
             Code::Ncc("EVRF009"),
             format!(
@@ -172,9 +183,22 @@ fn io_size(module: &Module, machine: &MachineModel) -> Option<Diagnostic> {
                 gib(limit)
             ),
         )
-        .label(format!("inputs {:.1}, outputs {:.1}", gib(inputs), gib(outputs)))
-        .help("use a smaller batch or a smaller dtype, or divide the model over more cores")
-    })
+        .label(format!(
+            "inputs {:.1}, outputs {:.1}; the largest are {}",
+            gib(inputs),
+            gib(outputs),
+            list.join("; ")
+        ))
+        .help("use a smaller batch or a smaller dtype, or divide the model over more cores"),
+    )
+}
+
+/// Tensors that a program too large for memory is told (our choice).
+const LARGEST: usize = 5;
+
+/// Outputs with memory of their own.
+fn outputs_of<'t>(results: &'t [Type], donated: &'t [usize]) -> impl Iterator<Item = (usize, &'t Type)> {
+    results.iter().enumerate().filter(|(i, _)| !donated.contains(i))
 }
 
 #[cfg(test)]

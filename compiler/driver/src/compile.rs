@@ -9,6 +9,7 @@ use ferrite_ir::hlo::{Module, TensorType};
 use ferrite_ir::isa;
 use ferrite_ir::machine::MachineModel;
 use ferrite_neff::Neff;
+use ferrite_passes::hlo::bind_dimensions;
 use ferrite_passes::lower::{self, LowerOptions};
 use ferrite_passes::pass::{AnyPass, PassContext, Run};
 use ferrite_passes::tile::{self, TileOptions};
@@ -49,6 +50,9 @@ pub fn machine(target: &str, file: Option<&Path>) -> Result<Arc<MachineModel>> {
 pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled, Vec<Diagnostic>> {
     let one = |e: Diagnostic| vec![e];
     let machine = machine(&options.target, options.machine.as_deref()).map_err(one)?;
+    if !options.dim_bindings.is_empty() {
+        bind_dimensions::bind(&mut module, &options.dim_bindings, &machine).map_err(one)?;
+    }
     if options.fp8_e4m3fn_as_e4m3 {
         checks::reinterpret_e4m3fn(&mut module);
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ferrite_ir::diag::{Code, Diagnostic};
+pub use ferrite_passes::hlo::bind_dimensions::DimBinding;
 pub use ferrite_passes::options::{AutoCast, CastType};
 
 /// Target when nobody names one (our choice: the cheapest instance to rent with a NeuronCore-v2).
@@ -149,6 +150,8 @@ pub struct CompileOptions {
     pub target: String,
     /// A machine model file that replaces the built-in one of [`CompileOptions::target`].
     pub machine: Option<PathBuf>,
+    /// Sizes for dimensions that the model leaves open.
+    pub dim_bindings: Vec<DimBinding>,
     /// Effort.
     pub opt_level: OptLevel,
     /// Which operations are computed in [`CompileOptions::auto_cast_type`].
@@ -183,6 +186,7 @@ impl Default for CompileOptions {
             output_names: Vec::new(),
             target: DEFAULT_TARGET.to_string(),
             machine: None,
+            dim_bindings: Vec::new(),
             opt_level: OptLevel::default(),
             auto_cast: AutoCast::default(),
             auto_cast_type: CastType::default(),

@@ -43,6 +43,7 @@ const CORE: &[&str] = &[
     "auto-cast", // before anything is expanded: the documents name operations of the user's program
     "legalize-control-flow", // its branches then take part in all that follows
     "legalize-random", // 64-bit states are taken apart, not narrowed
+    "legalize-linear-algebra", // real or complex alike, as long as both are one type
     "legalize-complex", // after auto-cast, whose types its products must not take; its functions are expanded
     "legalize-64bit", // before folding, so that nothing is folded in a type that the device does not have
     "fold-constants",
@@ -51,7 +52,6 @@ const CORE: &[&str] = &[
     "legalize-small-types",  // after the formulas, which compute in them; conversions do the rest
     "legalize-integer-contraction",
     // What lowering accepts. Data movement last: the others leave pads and selects.
-    "legalize-linear-algebra",
     "legalize-sort",
     "legalize-select-and-scatter",
     "legalize-convolution",
@@ -72,6 +72,7 @@ const BALANCED: &[&str] = &[
     "auto-cast",
     "legalize-control-flow",
     "legalize-random",
+    "legalize-linear-algebra",
     "legalize-complex",
     "legalize-64bit",
     "fold-constants",
@@ -80,7 +81,6 @@ const BALANCED: &[&str] = &[
     "expand-ops",
     "legalize-small-types",
     "legalize-integer-contraction",
-    "legalize-linear-algebra",
     "legalize-sort",
     "legalize-select-and-scatter",
     "legalize-convolution",

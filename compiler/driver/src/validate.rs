@@ -9,6 +9,7 @@ use ferrite_interp::{Tensor, interpret};
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::Module;
+use ferrite_passes::hlo::bind_dimensions;
 use ferrite_report::{Profile, Summary};
 use serde::Serialize;
 
@@ -154,7 +155,7 @@ pub fn files(
     expected: Option<&Path>,
     options: &ValidateOptions,
 ) -> Result<Validation, Vec<Diagnostic>> {
-    let module = model::read(model)?;
+    let module = read(model, &options.compile)?;
     let types = run::module_inputs(&module).map_err(one)?;
     let inputs = match inputs {
         Some(path) => arrays::read_inputs(path, &types).map_err(one)?,
@@ -182,6 +183,16 @@ pub fn files(
     validate(&name, model, &inputs, options, &tolerance, &check)
 }
 
+/// The model with its open dimensions bound.
+fn read(model: &Path, options: &CompileOptions) -> Result<Module, Vec<Diagnostic>> {
+    let mut module = model::read(model)?;
+    if !options.dim_bindings.is_empty() {
+        let machine = compile::machine(&options.target, options.machine.as_deref()).map_err(one)?;
+        bind_dimensions::bind(&mut module, &options.dim_bindings, &machine).map_err(one)?;
+    }
+    Ok(module)
+}
+
 type ToleranceOf<'a> = dyn Fn(usize, &Tensor) -> Tolerance + 'a;
 type Check<'a> = dyn Fn(&[Tensor], &ValidateOptions) -> Result<Option<Vec<Comparison>>, Diagnostic> + 'a;
 
@@ -193,7 +204,7 @@ fn validate(
     tolerance: &ToleranceOf<'_>,
     check: &Check<'_>,
 ) -> Result<Validation, Vec<Diagnostic>> {
-    let mut module = model::read(model)?;
+    let mut module = read(model, &options.compile)?;
     let own_checks = own_checks(&mut module, options)?;
     let reference = reference(&module, options)?;
     let wanted = interpret(reference.as_ref().unwrap_or(&module), inputs).map_err(one)?;

@@ -15,11 +15,12 @@
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::{DType, DTypeClass};
-use ferrite_ir::hlo::{Module, OpKind};
+use ferrite_ir::hlo::{Builder, ComparisonDirection, Module, OpId, OpKind, UnaryOp};
 use ferrite_ir::literal::{Literal, int_range, read_f64, write_f64, write_i64};
 use ferrite_ir::loc::{LocId, LocTable};
 
 use super::retype::{Keep, Retype, retype};
+use super::rewrite::{Rewrite, rewrite_module};
 use crate::pass::{Changed, HloPass, PassContext};
 
 /// See the module's own text.
@@ -31,6 +32,10 @@ impl HloPass for Legalize64bit {
         "Computes 64-bit integers and floats in 32 bits, with converts where parameters and results are 64 bits wide.";
 
     fn run(&self, module: &mut Module, cx: &mut PassContext<'_>) -> Result<Changed> {
+        let counted = match cx.options.native_int64 {
+            true => Changed::No,
+            false => rewrite_module(module, count_bits)?,
+        };
         let mut rule = Rule {
             native_int64: cx.options.native_int64,
             locs: &module.locs,
@@ -39,8 +44,33 @@ impl HloPass for Legalize64bit {
         for func in &mut module.funcs {
             changed |= retype(func, &mut rule)?;
         }
-        Ok(Changed::from_bool(changed))
+        Ok(Changed::from_bool(changed || counted == Changed::Yes))
     }
+}
+
+/// Bits of 64 counted in 32: the upper half is that of the sign.
+fn count_bits(b: &mut Builder<'_>, op: OpId) -> Result<Rewrite> {
+    let OpKind::Unary(kind @ (UnaryOp::PopulationCount | UnaryOp::CountLeadingZeros)) = b.func.op(op).kind else {
+        return Ok(Rewrite::Keep);
+    };
+    let x = b.func.op(op).operands[0];
+    let dtype = b.tensor(x)?.dtype;
+    let word = match dtype {
+        DType::I64 => DType::I32,
+        DType::U64 => DType::U32,
+        _ => return Ok(Rewrite::Keep),
+    };
+    let x = b.convert(x, word)?;
+    let lower = b.unary(kind, x)?;
+    let half = b.like_i(lower, 32)?;
+    let more = b.add(lower, half)?;
+    let zero = b.like_i(x, 0)?;
+    let negative = b.compare(ComparisonDirection::Lt, x, zero)?;
+    let counted = match kind {
+        UnaryOp::PopulationCount => b.select(negative, more, lower)?,
+        _ => b.select(negative, lower, more)?,
+    };
+    Ok(b.convert(counted, dtype)?.into())
 }
 
 struct Rule<'m> {
@@ -118,7 +148,7 @@ mod tests {
     use super::super::testing::{module, ops, run, run_with};
     use super::*;
     use crate::options::CompileOptions;
-    use ferrite_ir::hlo::{BinaryOp, Builder, TensorType, ValueId, Violation};
+    use ferrite_ir::hlo::{BinaryOp, TensorType, ValueId, Violation};
 
     fn add_constant(value: i64) -> Module {
         module(&[(DType::I64, &[4])], move |b, args| plus(b, args, value))

@@ -1,6 +1,7 @@
 //! Passes over `ir::hlo`: clean-up, legalisation and expansion.
 
 mod auto_cast;
+pub mod bind_dimensions;
 mod canonicalize;
 mod expand_ops;
 mod fold_constants;

@@ -265,6 +265,7 @@ mod tests {
             low,
             high,
             runs: None,
+            comb: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Regions of one instruction never change during a run, so they are made once. Two regions that meet are compared exactly,
 //! run by run, unless one of them is too ragged (see [`RUNS_MAX`]); then its hull stands for it, which can only make the checks stricter.
+//! Two such hulls of regular patterns that never meet, as the real and the imaginary parts of many numbers, are told apart by their [`Comb`].
 
 use std::sync::Arc;
 
@@ -53,6 +54,51 @@ pub struct Region {
     pub high: u64,
     /// Sorted, disjoint runs from `low` to `high`; `None` when all bytes between are touched.
     pub runs: Option<Arc<[(u64, u64)]>>,
+    /// Where a hull stands for the runs: what is touched of each period.
+    pub comb: Option<Comb>,
+}
+
+/// Bytes at regular distances: `width` from `phase` on, modulo `period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Comb {
+    period: u64,
+    phase: u64,
+    width: u64,
+}
+
+impl Comb {
+    /// The teeth of an access with positive steps in descending order; `None` where they touch each other.
+    fn of(access: &DmaAccess, base: u64) -> Option<Comb> {
+        let mut width = access.dtype.bytes() as u64;
+        let mut dims = access.dims.iter().rev().peekable();
+        while let Some(d) = dims.next_if(|d| d.step as u64 == width) {
+            width = width.saturating_mul(d.count);
+        }
+        let period = dims.fold(0, |all, d| gcd(all, d.step as u64));
+        (period > width).then(|| Comb {
+            period,
+            phase: (base + access.offset) % period,
+            width,
+        })
+    }
+
+    /// Whether no byte can be in both, whatever multiples of their periods they lie at.
+    fn misses(&self, other: &Comb) -> bool {
+        let period = gcd(self.period, other.period);
+        if self.width.saturating_add(other.width) > period {
+            return false;
+        }
+        let (a, b) = (self.phase % period, other.phase % period);
+        let after = (b + period - a) % period;
+        after >= self.width && period - after >= other.width
+    }
+}
+
+fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 impl Region {
@@ -71,6 +117,11 @@ impl Region {
             || other.first >= self.end
             || self.low >= other.high
             || other.low >= self.high
+        {
+            return false;
+        }
+        if let (Some(a), Some(b)) = (&self.comb, &other.comb)
+            && a.misses(b)
         {
             return false;
         }
@@ -141,6 +192,7 @@ fn region(mem: Mem, first: u16, end: u16, runs: Vec<(u64, u64)>) -> Option<(Regi
             low,
             high,
             runs,
+            comb: None,
         },
         overlapped,
     ))
@@ -206,12 +258,14 @@ pub fn of_dma(access: &DmaAccess, layout: &HbmLayout, model: &MachineModel) -> (
                 return (out, false);
             };
             let iter = Runs::new(access, base);
-            let runs: Vec<(u64, u64)> = if iter.total() > RUNS_MAX {
-                vec![hull(access, base)]
+            if iter.total() > RUNS_MAX {
+                let made = region(Mem::hbm(block), 0, 1, vec![hull(access, base)]);
+                let comb = Comb::of(access, base);
+                push(made.map(|(region, overlapped)| (Region { comb, ..region }, overlapped)));
             } else {
-                iter.map(|(at, n)| (at as u64, at as u64 + n * size)).collect()
-            };
-            push(region(Mem::hbm(block), 0, 1, runs));
+                let runs = iter.map(|(at, n)| (at as u64, at as u64 + n * size)).collect();
+                push(region(Mem::hbm(block), 0, 1, runs));
+            }
         }
         DmaSpace::Sbuf => {
             let partition = model.sbuf.bytes_per_partition;
@@ -307,6 +361,22 @@ mod tests {
         assert!(!even.overlaps(&odd));
         assert!(even.overlaps(&even) && even.overlaps(&ap(0, 32, 0, &[(1, 4)])));
         assert!(!even.overlaps(&ap(0, 32, 2, &[])));
+    }
+
+    #[test]
+    fn parts_of_many_complex_numbers_do_not_meet() {
+        let layout_free = |offset: u64, step: i64| DmaAccess {
+            space: DmaSpace::Sbuf,
+            offset,
+            dtype: DType::F32,
+            dims: [DmaDim { step: 8 * step, count: 300 }, DmaDim { step: 8, count: step as u64 }]
+                .into_iter()
+                .collect(),
+        };
+        let comb = |offset: u64, step: i64| Comb::of(&layout_free(offset, step), 64).expect("teeth apart");
+        assert!(comb(0, 2000).misses(&comb(4, 1000)));
+        assert!(!comb(0, 2000).misses(&comb(8, 1000)));
+        assert!(!comb(0, 2000).misses(&comb(2, 2000)));
     }
 
     #[test]

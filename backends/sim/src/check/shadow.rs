@@ -132,6 +132,7 @@ mod tests {
             low,
             high,
             runs: None,
+            comb: None,
         }
     }
 

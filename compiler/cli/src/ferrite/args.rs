@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ferrite_driver::options::{AutoCast, CastType, CompileOptions, DEFAULT_MAX_INSTRUCTIONS, DEFAULT_TARGET, OptLevel};
+use ferrite_driver::options::{
+    AutoCast, CastType, CompileOptions, DEFAULT_MAX_INSTRUCTIONS, DEFAULT_TARGET, DimBinding, OptLevel,
+};
 
 /// An open HLO-to-NEFF optimizing compiler for AWS NeuronCores, with a cycle-level simulator.
 #[derive(Parser, Debug)]
@@ -292,6 +294,10 @@ pub struct CompileFlags {
     /// A machine model file in place of the built-in one (start from `ferrite targets --print NAME`).
     #[arg(long = "target-file", alias = "machine", value_name = "FILE")]
     pub machine: Option<PathBuf>,
+    /// Size of a dimension that the model leaves open: `0.1=16` for dimension 1 of parameter 0, or `b=16` for a
+    /// dimension variable of an exported model (may be repeated, or a comma list).
+    #[arg(long, value_name = "DIM=SIZE", value_delimiter = ',', value_parser = dim_binding)]
+    pub dim_binding: Vec<DimBinding>,
     /// Optimisation level.
     #[arg(short = 'O', long = "optlevel", value_name = "LEVEL", default_value = "2")]
     pub opt_level: Level,
@@ -331,6 +337,7 @@ impl CompileFlags {
         CompileOptions {
             target: self.target.clone(),
             machine: self.machine.clone(),
+            dim_bindings: self.dim_binding.clone(),
             opt_level: match self.opt_level {
                 Level::O1 => OptLevel::O1,
                 Level::O2 => OptLevel::O2,
@@ -356,6 +363,10 @@ impl CompileFlags {
             ..defaults
         }
     }
+}
+
+fn dim_binding(text: &str) -> Result<DimBinding, String> {
+    DimBinding::parse(text).map_err(|e| e.message)
 }
 
 /// Values of `-O`.

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use ferrite_driver::options::{self, AutoCast, CastType, CompileOptions, IntegerDowncast, OptLevel, bad_value};
+use ferrite_driver::options::{self, AutoCast, CastType, CompileOptions, DimBinding, IntegerDowncast, OptLevel, bad_value};
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::machine::MachineModel;
 
@@ -52,6 +52,7 @@ pub enum Opt {
     Fp32Cast,
     ExperimentalO1,
     LlmTraining,
+    DimBinding,
     CacheDir,
     NoCache,
     RetryFailed,
@@ -86,6 +87,7 @@ pub const TABLE: &[Entry] = &[
     entry(Opt::Framework, Arity::Value, &["--framework"], "XLA: the only framework"),
     entry(Opt::Target, Arity::Value, &["--target"], "inf2, trn1, trn1n, trn2 or trn3 (default trn2)"),
     entry(Opt::Output, Arity::Value, &["--output", "-o"], "where the NEFF goes (default file.neff)"),
+    entry(Opt::DimBinding, Arity::Value, &["--dim-binding"], "sizes of open dimensions: 0.1=16 for dimension 1 of parameter 0, or a name of the model; a comma list"),
     entry(Opt::OptLevel, Arity::Value, &["--optlevel", "-O"], "1, 2 or 3 (default 2)"),
     entry(Opt::ModelType, Arity::Value, &["--model-type"], "generic, transformer or unet-inference: a hint, noted in the log"),
     entry(Opt::AutoCast, Arity::Value, &["--auto-cast"], "none, matmult or all: fp32 operations computed in a lower precision (default none)"),
@@ -296,6 +298,11 @@ fn apply(given: &Given, s: &mut Settings, seen: &mut Seen) -> Result<(), Diagnos
         Opt::CoresPerEngine => {
             if !seen.cores.is_some_and(|(_, current)| current) {
                 seen.cores = Some((number(name, value)?, false));
+            }
+        }
+        Opt::DimBinding => {
+            for part in value.split(',') {
+                s.compile.dim_bindings.push(DimBinding::parse(part)?);
             }
         }
         Opt::OptLevel => s.compile.opt_level = OptLevel::from_name(value)?,

@@ -91,6 +91,14 @@ fn opposite(c: &Compare) -> Option<ComparisonDirection> {
 pub(super) fn binary(b: &mut Builder<'_>, op: OpId, kind: BinaryOp) -> Result<Rewrite> {
     use BinaryOp::*;
     let (x, y) = (operand(b, op, 0), operand(b, op, 1));
+    // Arithmetic of truth values, in bodies of reductions too, is logic.
+    if b.tensor(x).is_ok_and(|t| t.dtype == DType::Bool) {
+        match kind {
+            Add | Maximum => return Ok(b.binary(Or, x, y)?.into()),
+            Multiply | Minimum => return Ok(b.binary(And, x, y)?.into()),
+            _ => {}
+        }
+    }
     // Constants stand on the right: one place for rules to look at.
     if kind.is_commutative() && constant(b, x).is_some() && constant(b, y).is_none() {
         b.func.op_mut(op).operands.swap(0, 1);

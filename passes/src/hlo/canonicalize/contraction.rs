@@ -1,7 +1,10 @@
 //! Contractions: one operation with explicit dimension numbers, and transposes of operands folded into them.
 
 use ferrite_ir::diag::Result;
-use ferrite_ir::hlo::{Builder, Dims, Dot, DotDims, DotGeneral, OpId, OpKind, ValueId};
+use ferrite_ir::dtype::DType;
+use ferrite_ir::hlo::{
+    BinaryOp, Builder, ComparisonDirection, Dims, Dot, DotDims, DotGeneral, OpId, OpKind, RaggedDot, TensorType, ValueId,
+};
 
 use super::operand;
 use crate::hlo::rewrite::Rewrite;
@@ -20,6 +23,80 @@ pub(super) fn dot(b: &mut Builder<'_>, op: OpId, dot: &Dot) -> Result<Rewrite> {
     });
     let ty = b.tensor(b.func.result(op))?.clone();
     Ok(b.op1_as(general, &[lhs, rhs], ty)?.into())
+}
+
+/// Runs of a dimension, each with an operand of its own: the dot of each group with all else masked, joined. A ragged
+/// batching dimension is a batching dimension.
+pub(super) fn ragged_dot(b: &mut Builder<'_>, op: OpId, ragged: &RaggedDot) -> Result<Rewrite> {
+    let (lhs, rhs, sizes) = (operand(b, op, 0), operand(b, op, 1), operand(b, op, 2));
+    let ty = b.tensor(b.func.result(op))?.clone();
+    let (left, right) = (b.tensor(lhs)?.clone(), b.tensor(rhs)?.clone());
+    let counts = b.tensor(sizes)?.clone();
+    let (&[d], &[groups]) = (&ragged.lhs_ragged[..], &counts.shape[..]) else {
+        return Ok(Rewrite::Keep);
+    };
+    let whole = |dims: &DotDims| {
+        OpKind::DotGeneral(DotGeneral {
+            dims: dims.clone(),
+            precision: ragged.precision.clone(),
+            algorithm: None,
+        })
+    };
+    if ragged.dims.lhs_batching.contains(&d) {
+        return Ok(b.op1_as(whole(&ragged.dims), &[lhs, rhs], ty)?.into());
+    }
+    let contracted = ragged.dims.lhs_contracting.contains(&d);
+    let along = &ragged.rhs_group[..];
+    if groups == 0 || (!contracted && along.len() != 1) || !left.is_static() {
+        return Ok(Rewrite::Keep);
+    }
+    let place = TensorType::new(DType::I32, &left.shape);
+    let place = b.iota(place, d)?;
+    let sizes = b.convert(sizes, DType::I32)?;
+    let zero = b.constant_i(TensorType::scalar(DType::I32), 0);
+    let (mut end, mut total): (ValueId, Option<ValueId>) = (zero, None);
+    let mut parts = Vec::new();
+    for group in 0..groups {
+        let start = end;
+        let size = b.slice_dim(sizes, 0, group, 1)?;
+        let size = b.reshape(size, &[])?;
+        let size = b.binary(BinaryOp::Maximum, size, zero)?;
+        end = b.add(start, size)?;
+        let (from, to) = (
+            b.broadcast_in_dim(start, &left.shape, &[])?,
+            b.broadcast_in_dim(end, &left.shape, &[])?,
+        );
+        let after = b.compare(ComparisonDirection::Ge, place, from)?;
+        let before = b.compare(ComparisonDirection::Lt, place, to)?;
+        let inside = b.binary(BinaryOp::And, after, before)?;
+        let nothing = b.like_i(lhs, 0)?;
+        let own = b.select(inside, lhs, nothing)?;
+        if contracted {
+            let mut shape = ty.shape.clone();
+            shape.remove(0);
+            let product = b.op1_as(whole(&ragged.dims), &[own, rhs], TensorType::new(ty.dtype, &shape))?;
+            parts.push(b.reshape(product, &[&[1], &shape[..]].concat())?);
+            continue;
+        }
+        let g = along[0];
+        let other = b.slice_dim(rhs, g as usize, group, 1)?;
+        let mut shape = right.shape.clone();
+        shape.remove(g as usize);
+        let other = b.reshape(other, &shape)?;
+        let mut dims = ragged.dims.clone();
+        let moved = dims.rhs_batching.iter_mut().chain(dims.rhs_contracting.iter_mut());
+        moved.filter(|x| **x > g).for_each(|x| *x -= 1);
+        // Rows of other groups are zero: the sum puts each where it belongs.
+        let product = b.op1_as(whole(&dims), &[own, other], ty.clone())?;
+        total = Some(match total {
+            Some(sum) => b.add(sum, product)?,
+            None => product,
+        });
+    }
+    Ok(match total {
+        Some(sum) => sum.into(),
+        None => b.concatenate(&parts, 0)?.into(),
+    })
 }
 
 /// Reads the operand of a transpose directly where the free dimensions keep their order: batching and contracting

@@ -6,6 +6,7 @@
 //!   %3 = dot (transpose %0), %1                     %3 = dot_general %0, %1, other dimension numbers
 //!   %4 = chlo.broadcast_add %0, %1                  %4 = add (broadcast_in_dim %0), %1
 //!   %5 = custom_call @Sharding(%0)                  (uses of %5 read %0; one partition only)
+//!   %6 = custom_call @ApproxTopK(%0, iota, ..)      %6 = chlo.top_k %0, which finds exactly what is asked for
 //!
 //! Needs: verified `hlo`. Leaves: verified `hlo` without legacy operations (`dot`, `broadcast`, `einsum`, `map`,
 //! `torch_index_select`, `chlo.broadcast_*`, `cross-replica-sum`) and without dynamic forms of operations whose shapes
@@ -13,6 +14,7 @@
 //! Never: changes a number, the sign of a zero included.
 
 mod algebra;
+mod approx_top_k;
 mod calls;
 mod contraction;
 mod control;
@@ -23,8 +25,10 @@ mod movement;
 
 pub(crate) use movement::binary_body;
 
+use std::collections::BTreeMap;
+
 use ferrite_ir::diag::Result;
-use ferrite_ir::hlo::{Attr, Builder, Module, OpId, OpKind};
+use ferrite_ir::hlo::{Attr, Builder, Func, Module, OpId, OpKind};
 
 use super::rewrite::{Rewrite, rewrite_module};
 use crate::pass::{Changed, HloPass, PassContext};
@@ -37,8 +41,11 @@ impl HloPass for Canonicalize {
     const DOC: &'static str = "Brings operations into the one form that later passes expect and removes those that do nothing, without changing any number.";
 
     fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
+        let one_partition = devices(module, "mhlo.num_partitions") <= 1;
         let facts = Facts {
-            one_partition: devices(module, "mhlo.num_partitions") <= 1,
+            one_partition,
+            alone: one_partition && devices(module, "mhlo.num_replicas") <= 1,
+            comparators: approx_top_k::comparators(module),
         };
         rewrite_module(module, |b, op| visit(b, op, &facts))
     }
@@ -48,6 +55,10 @@ impl HloPass for Canonicalize {
 struct Facts {
     /// Shardings mean nothing: there is one partition.
     one_partition: bool,
+    /// There is one partition and one replica.
+    alone: bool,
+    /// The functions that selections of the largest compare with.
+    comparators: BTreeMap<String, Func>,
 }
 
 fn devices(module: &Module, attribute: &str) -> i64 {
@@ -79,6 +90,7 @@ fn visit(b: &mut Builder<'_>, op: OpId, facts: &Facts) -> Result<Rewrite> {
         Reduce(r) => movement::reduce(b, op, r),
         DotGeneral(d) => contraction::dot_general(b, op, d),
         Dot(d) => contraction::dot(b, op, d),
+        RaggedDot(r) => contraction::ragged_dot(b, op, r),
         Einsum(e) => einsum::einsum(b, op, &e.config),
         UnaryEinsum(e) => einsum::einsum(b, op, &e.config),
         Broadcast(k) => legacy::broadcast(b, op, k),
@@ -96,14 +108,21 @@ fn visit(b: &mut Builder<'_>, op: OpId, facts: &Facts) -> Result<Rewrite> {
         | DynamicConv(_)
         | GetDimensionSize(_)
         | SetDimensionSize(_) => dynamic::staticize(b, op, &kind),
+        CustomCall(c) if approx_top_k::is(c) => approx_top_k::rewrite(b, op, c, &facts.comparators),
         CustomCall(c) => calls::custom_call(b, op, c, facts.one_partition),
         ShardingConstraint(_) if facts.one_partition => Ok(operand(b, op, 0).into()),
         GetTupleElement(g) => calls::get_tuple_element(b, op, g),
         If | Case => control::branches(b, op),
         While => control::while_loop(b, op),
-        AllReduce(c) | CollectiveBroadcast(c) => calls::lonely(b, op, c),
-        AllGather(a) => calls::lonely(b, op, &a.collective),
-        ReduceScatter(r) => calls::lonely(b, op, &r.collective),
+        AllReduce(c) | CollectiveBroadcast(c) => calls::lonely(b, op, c, facts.alone),
+        AllGather(a) => calls::lonely(b, op, &a.collective, facts.alone),
+        ReduceScatter(r) => calls::lonely(b, op, &r.collective, facts.alone),
+        AllToAll(a) => calls::lonely(b, op, &a.collective, facts.alone),
+        CollectivePermute(c) if facts.alone => calls::permute_alone(b, op, c),
+        PartitionId | ReplicaId if facts.alone => {
+            let ty = b.tensor(b.func.result(op))?.clone();
+            Ok(b.constant_i(ty, 0).into())
+        }
         _ => Ok(Rewrite::Keep),
     }
 }

@@ -166,19 +166,25 @@ pub(super) fn product<'g>(x: E<'g>, y: E<'g>) -> (E<'g>, E<'g>) {
     (p, error)
 }
 
-/// The neighbour of `x` in the direction of `y`.
+/// The neighbour of `x` in the direction of `y`, both of 32 or both of 16 bits.
 pub(super) fn next_after<'g>(x: E<'g>, y: E<'g>) -> E<'g> {
     use ferrite_ir::dtype::DType;
-    let magnitude = i32::MAX as i64;
-    let (xb, yb) = (x.bitcast(DType::I32), y.bitcast(DType::I32));
-    let (xa, ya) = (xb & magnitude, yb & magnitude);
+    let dtype = x.ty().dtype;
+    let (same_width, sign) = match dtype.bits() {
+        16 => (DType::I16, i64::from(i16::MIN)),
+        _ => (DType::I32, i64::from(i32::MIN)),
+    };
+    // The bits as a number of 32, the sign extended.
+    let word = |v: E<'g>| v.bitcast(same_width).convert(DType::I32);
+    let (xb, yb) = (word(x), word(y));
+    let (xa, ya) = (xb & !sign, yb & !sign);
     let one = xb.i(1);
-    let from_zero = (yb & i32::MIN as i64) | 1i64;
+    let from_zero = (yb & sign) | 1i64;
     let opposite = xb.lt(0i64).differs_bool(yb.lt(0i64));
     let inwards = xa.gt(ya) | opposite;
     let moved = xb + inwards.select(-one, one);
     let bits = xa.equals(0i64).select(from_zero, moved);
-    let r = x.equals(y).select(y, bits.bitcast(DType::F32));
+    let r = x.equals(y).select(y, bits.convert(same_width).bitcast(dtype));
     (x.is_nan() | y.is_nan()).select(x + y, r)
 }
 

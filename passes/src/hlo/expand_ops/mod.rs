@@ -155,8 +155,8 @@ fn binary(b: &mut Builder<'_>, op: BinaryOp, x: ValueId, y: ValueId) -> Built<Re
         BinaryOp::Atan2 => in_f32(b, [x, y], |[y, x]| elementary::atan2(y, x))?.into(),
         BinaryOp::Polygamma => in_f32(b, [x, y], |[n, x]| special::polygamma(n, x))?.into(),
         BinaryOp::Zeta => in_f32(b, [x, y], |[x, q]| special::zeta(x, q))?.into(),
-        // The neighbour of an `f32`: that of a smaller float is another number.
-        BinaryOp::NextAfter if b.tensor(x)?.dtype == DType::F32 => {
+        // In the type itself: the neighbour of a wider float is another number.
+        BinaryOp::NextAfter if matches!(b.tensor(x)?.dtype, DType::F32 | DType::F16 | DType::BF16) => {
             formula(b, [x, y], |[x, y]| elementary::next_after(x, y))?.into()
         }
         _ => Rewrite::Keep,

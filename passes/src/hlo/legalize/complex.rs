@@ -8,19 +8,23 @@
 //!
 //! Every operation on complex numbers becomes operations on their parts, followed by a `complex` of the two. Those that
 //! nobody needs as such disappear as dead operations: `complex` is left before results of the program, `real` and
-//! `imag` behind its parameters, and nowhere else. Fourier transforms are in [`super::fourier`].
+//! `imag` behind its parameters, and nowhere else. Loops, branches, comparators and bodies take two real values for each
+//! complex one. Fourier transforms are in [`super::fourier`], functions in [`super::complex_functions`].
 //!
 //! Needs: verified static `hlo`; dead operations are removed afterwards. Leaves: verified `hlo` as said; functions of
 //! real numbers that `expand-ops` knows.
 
+use std::collections::HashMap;
+
 use ferrite_ir::hlo::{
-    BinaryOp, Builder, ComparisonDirection, OpId, OpKind, Precision, TensorType, Type, UnaryOp, ValueId,
+    BinaryOp, Builder, ComparisonDirection, Func, OpId, OpKind, Precision, RegionId, TensorType, Type, UnaryOp, ValueId,
 };
 use ferrite_ir::literal::Literal;
 
 use super::body::{reducer_region, returns_args, single_reducer};
+use super::complex_functions::{binary, unary};
 use super::fourier;
-use super::rewrite::{Rewrite, Step, operands, refuse};
+use super::rewrite::{Rewrite, Step, operands, refuse, rewrite_inside, substitute};
 
 /// Real and imaginary part.
 pub(crate) type Pair = (ValueId, ValueId);
@@ -35,7 +39,7 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let is_complex = |b: &Builder<'_>, v: ValueId| b.func.ty(v).tensor().is_some_and(|t| t.dtype.is_complex());
     let o = operands(b, op);
     let results = b.func.op(op).results.to_vec();
-    let any = o.iter().chain(&results).any(|&v| is_complex(b, v));
+    let any = o.iter().chain(&results).any(|&v| is_complex(b, v)) || has_complex_body(b.func, op);
     // Constants are taken apart where they are used.
     if !any || matches!(kind, OpKind::Complex | OpKind::Constant(_)) {
         return Ok(None);
@@ -73,8 +77,41 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
             };
             joined(b, z)
         }
+        OpKind::Clamp => {
+            let ty = b.func.tensor(results[0]).clone();
+            let mut bounded = parts(b, o[1])?;
+            for (op, bound) in [(BinaryOp::Maximum, o[0]), (BinaryOp::Minimum, o[2])] {
+                let (re, im) = parts(b, bound)?;
+                let bound = if b.tensor(re)?.rank() == ty.rank() {
+                    (re, im)
+                } else {
+                    (
+                        b.broadcast_in_dim(re, &ty.shape, &[])?,
+                        b.broadcast_in_dim(im, &ty.shape, &[])?,
+                    )
+                };
+                bounded = binary(b, op, bounded, bound)?;
+            }
+            joined(b, bounded)
+        }
+        OpKind::Iota(_) => {
+            let re = b.op1_as(kind.clone(), &[], part_type(b, results[0]))?;
+            let im = b.like_i(re, 0)?;
+            joined(b, (re, im))
+        }
         OpKind::DotGeneral(_) | OpKind::Convolution(_) => product(b, op, &kind, &o),
-        OpKind::Reduce(_) | OpKind::ReduceWindow(_) | OpKind::Scatter(_) => reduction(b, op, &kind, &o),
+        OpKind::Reduce(_) | OpKind::ReduceWindow(_) | OpKind::Scatter(_) if is_part_by_part(b.func, op) => {
+            reduction(b, op, &kind, &o)
+        }
+        OpKind::OptimizationBarrier
+        | OpKind::While
+        | OpKind::If
+        | OpKind::Case
+        | OpKind::Reduce(_)
+        | OpKind::ReduceWindow(_)
+        | OpKind::Scatter(_)
+        | OpKind::Sort(_)
+        | OpKind::Map(_) => with_regions(b, op),
         OpKind::Select
         | OpKind::Reshape
         | OpKind::BroadcastInDim(_)
@@ -99,7 +136,7 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     }
 }
 
-fn unsupported(kind: &OpKind) -> super::rewrite::Stop {
+pub(super) fn unsupported(kind: &OpKind) -> super::rewrite::Stop {
     refuse(
         format!("`{}` of complex numbers", kind.mnemonic()),
         "compute with real and imaginary parts as two real tensors",
@@ -162,172 +199,6 @@ fn split_operands(b: &mut Builder<'_>, o: &[ValueId]) -> Step<(Vec<ValueId>, Vec
     Ok((re, im))
 }
 
-fn unary(b: &mut Builder<'_>, op: UnaryOp, x: ValueId) -> Rewrite {
-    let known = matches!(b.func.def_kind(x), Some(OpKind::Complex | OpKind::Constant(_)));
-    if !known && matches!(op, UnaryOp::Real | UnaryOp::Imag) {
-        return Ok(None);
-    }
-    let z = parts(b, x)?;
-    let (re, im) = z;
-    let result = match op {
-        UnaryOp::Real => return Ok(Some(vec![re])),
-        UnaryOp::Imag => return Ok(Some(vec![im])),
-        UnaryOp::Abs => return Ok(Some(vec![modulus(b, z)?])),
-        UnaryOp::IsFinite => {
-            let (re, im) = (b.unary(op, re)?, b.unary(op, im)?);
-            return Ok(Some(vec![b.binary(BinaryOp::And, re, im)?]));
-        }
-        UnaryOp::Negate => (b.unary(op, re)?, b.unary(op, im)?),
-        UnaryOp::Conj => (re, b.unary(UnaryOp::Negate, im)?),
-        UnaryOp::Exponential => exponential(b, z)?,
-        UnaryOp::ExponentialMinusOne => {
-            let (re, im) = exponential(b, z)?;
-            let one = b.like_f(re, 1.0)?;
-            (b.sub(re, one)?, im)
-        }
-        UnaryOp::Log => logarithm(b, z)?,
-        UnaryOp::LogPlusOne => {
-            let one = b.like_f(re, 1.0)?;
-            let re = b.add(re, one)?;
-            logarithm(b, (re, im))?
-        }
-        UnaryOp::Square => binary(b, BinaryOp::Multiply, z, z)?,
-        UnaryOp::Sqrt => root(b, z, 0.5)?,
-        UnaryOp::Rsqrt => root(b, z, -0.5)?,
-        UnaryOp::Sine => sine(b, z)?,
-        UnaryOp::Cosine => cosine(b, z)?,
-        UnaryOp::Tan => {
-            let (s, c) = (sine(b, z)?, cosine(b, z)?);
-            binary(b, BinaryOp::Divide, s, c)?
-        }
-        UnaryOp::Tanh => hyperbolic_tangent(b, z)?,
-        UnaryOp::Logistic => {
-            let negative = (b.unary(UnaryOp::Negate, re)?, b.unary(UnaryOp::Negate, im)?);
-            let (re, im) = exponential(b, negative)?;
-            let one = b.like_f(re, 1.0)?;
-            let zero = b.like_f(re, 0.0)?;
-            let below = (b.add(re, one)?, im);
-            binary(b, BinaryOp::Divide, (one, zero), below)?
-        }
-        UnaryOp::Sign => {
-            let length = modulus(b, z)?;
-            let zero = b.like_f(re, 0.0)?;
-            let is_zero = b.compare(ComparisonDirection::Eq, length, zero)?;
-            let (r, i) = (b.div(re, length)?, b.div(im, length)?);
-            (b.select(is_zero, zero, r)?, b.select(is_zero, zero, i)?)
-        }
-        other => return Err(unsupported(&OpKind::Unary(other))),
-    };
-    joined(b, result)
-}
-
-/// `sqrt(re^2 + im^2)` without overflow of the squares.
-fn modulus(b: &mut Builder<'_>, (re, im): Pair) -> Step {
-    let (re, im) = (b.unary(UnaryOp::Abs, re)?, b.unary(UnaryOp::Abs, im)?);
-    let large = b.binary(BinaryOp::Maximum, re, im)?;
-    let small = b.binary(BinaryOp::Minimum, re, im)?;
-    let ratio = b.div(small, large)?;
-    let square = b.mul(ratio, ratio)?;
-    let one = b.like_f(re, 1.0)?;
-    let sum = b.add(square, one)?;
-    let factor = b.unary(UnaryOp::Sqrt, sum)?;
-    let length = b.mul(large, factor)?;
-    // 0 / 0 and infinite parts: the larger one is the answer.
-    let zero = b.like_f(re, 0.0)?;
-    let infinity = b.like_f(re, f64::INFINITY)?;
-    let is_zero = b.compare(ComparisonDirection::Eq, large, zero)?;
-    let is_infinite = b.compare(ComparisonDirection::Eq, large, infinity)?;
-    let special = b.binary(BinaryOp::Or, is_zero, is_infinite)?;
-    Ok(b.select(special, large, length)?)
-}
-
-fn argument(b: &mut Builder<'_>, (re, im): Pair) -> Step {
-    Ok(b.binary(BinaryOp::Atan2, im, re)?)
-}
-
-/// `length * (cos angle, sin angle)`.
-fn polar(b: &mut Builder<'_>, length: ValueId, angle: ValueId) -> Step<Pair> {
-    let (c, s) = (b.unary(UnaryOp::Cosine, angle)?, b.unary(UnaryOp::Sine, angle)?);
-    Ok((b.mul(length, c)?, b.mul(length, s)?))
-}
-
-fn exponential(b: &mut Builder<'_>, (re, im): Pair) -> Step<Pair> {
-    let length = b.unary(UnaryOp::Exponential, re)?;
-    polar(b, length, im)
-}
-
-fn logarithm(b: &mut Builder<'_>, z: Pair) -> Step<Pair> {
-    let length = modulus(b, z)?;
-    Ok((b.unary(UnaryOp::Log, length)?, argument(b, z)?))
-}
-
-/// `z` to a real power, zero at zero for positive powers.
-fn root(b: &mut Builder<'_>, z: Pair, power: f64) -> Step<Pair> {
-    let length = modulus(b, z)?;
-    let length = b.unary(if power > 0.0 { UnaryOp::Sqrt } else { UnaryOp::Rsqrt }, length)?;
-    let angle = argument(b, z)?;
-    let factor = b.like_f(angle, power)?;
-    let angle = b.mul(angle, factor)?;
-    polar(b, length, angle)
-}
-
-/// `(e^x + e^-x) / 2` and `(e^x - e^-x) / 2`.
-fn hyperbolic(b: &mut Builder<'_>, x: ValueId) -> Step<Pair> {
-    Ok((b.unary(UnaryOp::Cosh, x)?, b.unary(UnaryOp::Sinh, x)?))
-}
-
-fn sine(b: &mut Builder<'_>, (re, im): Pair) -> Step<Pair> {
-    let (cosh, sinh) = hyperbolic(b, im)?;
-    let (c, s) = (b.unary(UnaryOp::Cosine, re)?, b.unary(UnaryOp::Sine, re)?);
-    Ok((b.mul(s, cosh)?, b.mul(c, sinh)?))
-}
-
-fn cosine(b: &mut Builder<'_>, (re, im): Pair) -> Step<Pair> {
-    let (cosh, sinh) = hyperbolic(b, im)?;
-    let (c, s) = (b.unary(UnaryOp::Cosine, re)?, b.unary(UnaryOp::Sine, re)?);
-    let lower = b.mul(s, sinh)?;
-    Ok((b.mul(c, cosh)?, b.unary(UnaryOp::Negate, lower)?))
-}
-
-/// `(t + i u) / (1 + i t u)` with `t = tanh re`, `u = tan im`.
-fn hyperbolic_tangent(b: &mut Builder<'_>, (re, im): Pair) -> Step<Pair> {
-    let (t, u) = (b.unary(UnaryOp::Tanh, re)?, b.unary(UnaryOp::Tan, im)?);
-    let one = b.like_f(re, 1.0)?;
-    let below = b.mul(t, u)?;
-    binary(b, BinaryOp::Divide, (t, u), (one, below))
-}
-
-fn binary(b: &mut Builder<'_>, op: BinaryOp, x: Pair, y: Pair) -> Step<Pair> {
-    match op {
-        BinaryOp::Add | BinaryOp::Subtract => Ok((b.binary(op, x.0, y.0)?, b.binary(op, x.1, y.1)?)),
-        BinaryOp::Multiply => {
-            let (rr, ii) = (b.mul(x.0, y.0)?, b.mul(x.1, y.1)?);
-            let (ri, ir) = (b.mul(x.0, y.1)?, b.mul(x.1, y.0)?);
-            Ok((b.sub(rr, ii)?, b.add(ri, ir)?))
-        }
-        BinaryOp::Divide => divide(b, x, y),
-        BinaryOp::Power => {
-            let log = logarithm(b, x)?;
-            let exponent = binary(b, BinaryOp::Multiply, log, y)?;
-            exponential(b, exponent)
-        }
-        other => Err(unsupported(&OpKind::Binary(other))),
-    }
-}
-
-/// Smith's division: both parts of the divisor are scaled by the larger one, so that nothing overflows early.
-fn divide(b: &mut Builder<'_>, x: Pair, y: Pair) -> Step<Pair> {
-    let (c, d) = (b.unary(UnaryOp::Abs, y.0)?, b.unary(UnaryOp::Abs, y.1)?);
-    let scale = b.binary(BinaryOp::Maximum, c, d)?;
-    let (c, d) = (b.div(y.0, scale)?, b.div(y.1, scale)?);
-    let (cc, dd) = (b.mul(c, c)?, b.mul(d, d)?);
-    let squares = b.add(cc, dd)?;
-    let below = b.mul(squares, scale)?;
-    let opposite = b.unary(UnaryOp::Negate, d)?;
-    let (re, im) = binary(b, BinaryOp::Multiply, x, (c, opposite))?;
-    Ok((b.div(re, below)?, b.div(im, below)?))
-}
-
 /// A contraction of complex operands: four of real ones.
 fn product(b: &mut Builder<'_>, op: OpId, kind: &OpKind, o: &[ValueId]) -> Rewrite {
     let ty = part_type(b, b.func.op(op).results[0]);
@@ -346,16 +217,38 @@ fn product(b: &mut Builder<'_>, op: OpId, kind: &OpKind, o: &[ValueId]) -> Rewri
     joined(b, (re, im))
 }
 
+/// Whether a body, applied element by element, computes with complex numbers.
+fn has_complex_body(func: &Func, op: OpId) -> bool {
+    let node = func.op(op);
+    let elementwise = matches!(
+        node.kind,
+        OpKind::Reduce(_) | OpKind::ReduceWindow(_) | OpKind::Scatter(_) | OpKind::Sort(_) | OpKind::Map(_)
+    );
+    let mut found = false;
+    for &region in node.regions.iter().filter(|_| elementwise) {
+        func.walk(region, &mut |func, inner| {
+            let inner = func.op(inner);
+            let mut values = inner.operands.iter().chain(&inner.results);
+            found |= values.any(|&v| func.ty(v).tensor().is_some_and(|t| t.dtype.is_complex()));
+        });
+    }
+    found
+}
+
+/// Sums, and scatters that add or replace, treat both parts alike.
+fn is_part_by_part(func: &Func, op: OpId) -> bool {
+    let node = func.op(op);
+    let region = node.regions[0];
+    let adds = single_reducer(func, region) == Some(BinaryOp::Add);
+    let replaces = matches!(node.kind, OpKind::Scatter(_)) && returns_args(func, region, &[1]);
+    node.results.len() == 1 && (adds || replaces)
+}
+
 /// Sums of complex numbers, and scatters that add or replace: part by part.
 fn reduction(b: &mut Builder<'_>, op: OpId, kind: &OpKind, o: &[ValueId]) -> Rewrite {
     let node = b.func.op(op);
     let (region, result) = (node.regions[0], node.results[0]);
-    let single = node.results.len() == 1;
     let adds = single_reducer(b.func, region) == Some(BinaryOp::Add);
-    let replaces = matches!(kind, OpKind::Scatter(_)) && returns_args(b.func, region, &[1]);
-    if !single || !(adds || replaces) {
-        return Err(unsupported(kind));
-    }
     let ty = part_type(b, result);
     let (re, im) = split_operands(b, o)?;
     let mut out = Vec::with_capacity(2);
@@ -370,4 +263,99 @@ fn reduction(b: &mut Builder<'_>, op: OpId, kind: &OpKind, o: &[ValueId]) -> Rew
         out.extend(b.op_with_regions(kind.clone(), &operands, &[body], Some(&[ty.clone().into()]))?);
     }
     joined(b, (out[0], out[1]))
+}
+
+/// The type of a part, if values of this type are complex.
+fn real_type(ty: &Type) -> Option<TensorType> {
+    let t = ty.tensor().filter(|t| t.dtype.is_complex())?;
+    Some(t.with_dtype(t.dtype.real()))
+}
+
+/// An operation with regions: two real values for each complex one, outside and inside.
+fn with_regions(b: &mut Builder<'_>, op: OpId) -> Rewrite {
+    let node = b.func.op(op).clone();
+    let mut operands = Vec::with_capacity(2 * node.operands.len());
+    for &v in &node.operands {
+        match real_type(b.ty(v)) {
+            Some(_) => {
+                let (re, im) = parts(b, v)?;
+                operands.extend([re, im]);
+            }
+            None => operands.push(v),
+        }
+    }
+    let mut types = Vec::with_capacity(2 * node.results.len());
+    for &v in &node.results {
+        match real_type(b.ty(v)) {
+            Some(part) => types.extend([Type::from(part.clone()), part.into()]),
+            None => types.push(b.ty(v).clone()),
+        }
+    }
+    let walked = matches!(node.kind, OpKind::While | OpKind::If | OpKind::Case);
+    for &region in &node.regions {
+        split_region(b.func, region, matches!(node.kind, OpKind::Sort(_)));
+        if !walked {
+            rewrite_inside(b.func, region, &mut rewrite)?;
+        }
+    }
+    let values = b.op_with_regions(node.kind, &operands, &node.regions, Some(&types))?;
+    let mut values = values.into_iter();
+    let mut out = Vec::with_capacity(node.results.len());
+    for &v in &node.results {
+        let mut next = || values.next().ok_or_else(|| ferrite_ir::hlo::Violation::new("complex", "too few results"));
+        let first = next()?;
+        out.push(match real_type(b.ty(v)) {
+            Some(_) => {
+                let second = next()?;
+                b.op1(OpKind::Complex, &[first, second])?
+            }
+            None => first,
+        });
+    }
+    Ok(Some(out))
+}
+
+/// Gives a region two real arguments for each complex one, and two real results. Arguments of comparators come in pairs of
+/// one operand each.
+fn split_region(func: &mut Func, region: RegionId, in_pairs: bool) {
+    let loc = func.region(region).loc;
+    let args = std::mem::take(&mut func.region_mut(region).args);
+    let inside = std::mem::take(&mut func.region_mut(region).ops);
+    let mut map = HashMap::new();
+    for group in args.chunks(if in_pairs { 2 } else { 1 }) {
+        let parts: Vec<Option<TensorType>> = group.iter().map(|&v| real_type(func.ty(v))).collect();
+        let new = |func: &mut Func, ty: &Type| func.add_arg(region, ty.clone());
+        let first: Vec<ValueId> = group
+            .iter()
+            .zip(&parts)
+            .map(|(&v, part)| {
+                let ty = part.clone().map_or_else(|| func.ty(v).clone(), Type::from);
+                new(func, &ty)
+            })
+            .collect();
+        for ((&old, part), &re) in group.iter().zip(&parts).zip(&first) {
+            let Some(part) = part else {
+                map.insert(old, re);
+                continue;
+            };
+            let im = new(func, &part.clone().into());
+            let ty = func.ty(old).clone();
+            let whole = func.append(region, OpKind::Complex, &[re, im], vec![ty], &[], loc);
+            map.insert(old, func.result(whole));
+        }
+    }
+    func.region_mut(region).ops.extend(inside);
+    substitute(func, region, &map);
+    let mut results = Vec::new();
+    for v in func.region(region).results.clone() {
+        let Some(part) = real_type(func.ty(v)) else {
+            results.push(v);
+            continue;
+        };
+        for op in [UnaryOp::Real, UnaryOp::Imag] {
+            let part = func.append(region, OpKind::Unary(op), &[v], vec![part.clone().into()], &[], loc);
+            results.push(func.result(part));
+        }
+    }
+    func.region_mut(region).results = results;
 }

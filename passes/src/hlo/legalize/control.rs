@@ -17,7 +17,7 @@ use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{Builder, ComparisonDirection, Effect, Func, OpId, OpKind, RegionId, TensorType, Type, ValueId};
 use ferrite_ir::loc::LocId;
 
-use super::rewrite::{Rewrite, Step, operands, refuse};
+use super::rewrite::{Rewrite, Step, operands, refuse, substitute};
 
 /// Nesting of branches (our choice: bounds the stack; branches are evaluated all, so deep ones are hopeless anyway).
 const MAX_DEPTH: usize = 32;
@@ -163,18 +163,6 @@ fn append(
 /// Regions move with their operation: what they capture is replaced inside.
 fn capture(func: &mut Func, regions: &[RegionId], map: &Map) {
     for &region in regions {
-        let mut inner = Vec::new();
-        func.walk(region, &mut |_, op| inner.push(op));
-        for op in inner {
-            for i in 0..func.op(op).operands.len() {
-                let v = look(map, func.op(op).operands[i]);
-                func.op_mut(op).operands[i] = v;
-            }
-        }
-        let mut all = Vec::new();
-        func.walk_regions(region, &mut |_, r| all.push(r));
-        for r in all {
-            func.region_mut(r).results.iter_mut().for_each(|v| *v = look(map, *v));
-        }
+        substitute(func, region, map);
     }
 }

@@ -43,7 +43,9 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         return Ok(Some(vec![b.broadcast_in_dim(zero, &result.shape, &[])?]));
     }
     let (lhs, rhs) = (b.tensor(inputs[0])?.dtype, b.tensor(inputs[1])?.dtype);
-    if !lhs.is_int() || !rhs.is_int() || !result.dtype.is_int() {
+    // Of truth values, whether any pair is true: whether their number is not zero.
+    let whole = |dtype: DType| dtype.is_int() || dtype == DType::Bool;
+    if !whole(lhs) || !whole(rhs) || !whole(result.dtype) {
         return Ok(None);
     }
     // Bits of the number of summands, rounded up.
@@ -67,7 +69,7 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     for (i, &x) in (0i64..).zip(&left) {
         for (j, &y) in (0i64..).zip(&right) {
             let place = (i + j) * width;
-            if place >= result.dtype.bits() as i64 {
+            if place > 0 && place >= result.dtype.bits() as i64 {
                 continue;
             }
             let part = b.op1_as(kind.clone(), &[x, y], result.with_dtype(DType::F32))?;

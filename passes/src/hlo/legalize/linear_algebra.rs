@@ -9,7 +9,9 @@
 //! Only the triangle that the operation names is read. The other triangle of a Cholesky factor is zero (the
 //! specification leaves it open); where the matrix is not positive definite the factor is NaN.
 //!
-//! Needs: verified static `hlo` of real numbers. Leaves: verified `hlo` without `cholesky` and `triangular_solve`.
+//! Complex matrices are factorised and solved the same way; where the operation says so, by their conjugates.
+//!
+//! Needs: verified static `hlo`. Leaves: verified `hlo` without `cholesky` and `triangular_solve`.
 
 use ferrite_ir::hlo::{
     Builder, ComparisonDirection, Dims, OpId, OpKind, TensorType, TransposeA, TriangularSolve, UnaryOp, ValueId,
@@ -33,22 +35,19 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     }
     let a = b.tensor(o[0])?.clone();
     let n = a.shape[a.rank() - 1];
-    if n > MAX_SIZE || result.dtype.is_complex() {
+    if n > MAX_SIZE {
         return Err(refuse(
-            format!(
-                "`{}` of {a}; real matrices of up to {MAX_SIZE} rows are done",
-                kind.mnemonic()
-            ),
-            "solve in blocks of real numbers",
+            format!("`{}` of {a}; matrices of up to {MAX_SIZE} rows are done", kind.mnemonic()),
+            "solve in blocks",
         ));
     }
     let batch: i64 = a.shape[..a.rank() - 2].iter().product();
     let flat = b.reshape(o[0], &[batch, n, n])?;
     let value = match kind {
         OpKind::Cholesky(c) => {
-            let lower = if c.lower { flat } else { flip(b, flat)? };
+            let lower = if c.lower { flat } else { adjoint(b, flat)? };
             let factor = cholesky(b, lower)?;
-            if c.lower { factor } else { flip(b, factor)? }
+            if c.lower { factor } else { adjoint(b, factor)? }
         }
         OpKind::TriangularSolve(t) => {
             let (rows, columns) = (result.shape[result.rank() - 2], result.shape[result.rank() - 1]);
@@ -62,6 +61,18 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
 
 fn flip(b: &mut Builder<'_>, x: ValueId) -> Step {
     Ok(b.transpose(x, &[0, 2, 1])?)
+}
+
+fn conjugate(b: &mut Builder<'_>, x: ValueId) -> Step {
+    if !b.tensor(x)?.dtype.is_complex() {
+        return Ok(x);
+    }
+    Ok(b.unary(UnaryOp::Conj, x)?)
+}
+
+fn adjoint(b: &mut Builder<'_>, x: ValueId) -> Step {
+    let x = flip(b, x)?;
+    conjugate(b, x)
 }
 
 /// A box of a `[batch, rows, columns]` tensor.
@@ -92,12 +103,21 @@ fn cholesky(b: &mut Builder<'_>, a: ValueId) -> Step {
     for j in 0..n {
         let size = n - j;
         let pivot = part(b, rest, (0, 1), (0, 1))?;
+        // The diagonal of a matrix that is its own adjoint is real.
+        let complex = ty.dtype.is_complex();
+        let pivot = if complex { b.unary(UnaryOp::Real, pivot)? } else { pivot };
         let root = b.unary(UnaryOp::Sqrt, pivot)?;
         // Of a number that is not positive, NaN.
         let nothing = b.like_i(pivot, 0)?;
         let positive = b.compare(ComparisonDirection::Gt, pivot, nothing)?;
         let nan = b.like_f(pivot, f64::NAN)?;
         let root = b.select(positive, root, nan)?;
+        let root = if complex {
+            let zero = b.like_i(root, 0)?;
+            b.op1(OpKind::Complex, &[root, zero])?
+        } else {
+            root
+        };
         let column = part(b, rest, (0, size), (0, 1))?;
         let divisor = b.broadcast_in_dim(root, &[batch, size, 1], &[0, 1, 2])?;
         let scaled = b.div(column, divisor)?;
@@ -105,7 +125,7 @@ fn cholesky(b: &mut Builder<'_>, a: ValueId) -> Step {
         let scaled = if size > 1 {
             let below = part(b, scaled, (1, size), (0, 1))?;
             let whole = b.concatenate(&[root, below], 1)?;
-            let row = flip(b, below)?;
+            let row = adjoint(b, below)?;
             let left = part(b, rest, (1, size), (1, size))?;
             rest = take_off(b, left, below, row)?;
             whole
@@ -133,6 +153,7 @@ fn solve(b: &mut Builder<'_>, a: ValueId, right: ValueId, t: TriangularSolve) ->
     } else {
         (flip(b, right)?, !transposed)
     };
+    let a = if t.transpose_a == TransposeA::Adjoint { conjugate(b, a)? } else { a };
     let a = if flipped { flip(b, a)? } else { a };
     let lower = t.lower != flipped;
     let shape: Dims = b.tensor(right)?.shape.clone();

@@ -7,6 +7,7 @@
 
 mod body;
 pub mod complex;
+mod complex_functions;
 pub mod control;
 pub mod convolution;
 pub mod data;

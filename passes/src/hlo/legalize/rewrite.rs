@@ -85,6 +85,43 @@ pub(crate) fn rewrite_func(
     Ok(true)
 }
 
+/// Applies `rule` to the operations of one region, a body that [`rewrite_module`] leaves alone, and of the control flow in
+/// it.
+pub(crate) fn rewrite_inside(
+    func: &mut Func,
+    region: RegionId,
+    rule: &mut impl FnMut(&mut Builder<'_>, OpId) -> Rewrite,
+) -> Step<()> {
+    let mut map = HashMap::new();
+    let mut regions = vec![region];
+    let mut next = 0;
+    while let Some(&inner) = regions.get(next) {
+        next += 1;
+        rewrite_region(func, inner, &mut map, rule).map_err(|(_, stop)| stop)?;
+        for &op in &func.region(inner).ops {
+            if has_control_flow(&func.op(op).kind) {
+                regions.extend(func.op(op).regions.iter().copied());
+            }
+        }
+    }
+    substitute(func, region, &map);
+    Ok(())
+}
+
+/// Replaces values in a region and everything inside it.
+pub(crate) fn substitute(func: &mut Func, region: RegionId, map: &HashMap<ValueId, ValueId>) {
+    let mut regions = vec![region];
+    while let Some(region) = regions.pop() {
+        for i in 0..func.region(region).ops.len() {
+            let id = func.region(region).ops[i];
+            let op = func.op_mut(id);
+            op.operands.iter_mut().for_each(|v| *v = resolve(map, *v));
+            regions.extend(op.regions.iter().copied());
+        }
+        func.region_mut(region).results.iter_mut().for_each(|v| *v = resolve(map, *v));
+    }
+}
+
 fn has_control_flow(kind: &OpKind) -> bool {
     matches!(
         kind,

@@ -7,12 +7,15 @@
 //!
 //! Integers of fewer than 8 bits lie in bytes, so nothing wraps them: they are computed in 32 bits, whose conversion keeps
 //! the low ones. 8-bit floats that engines store with saturation are computed in `f32`, whose conversion gives infinity or
-//! NaN. Comparisons, selections and data movement stay.
+//! NaN. Comparisons, selections and data movement stay. A bitcast between integers of fewer than 8 bits, each in a byte, and
+//! wider elements shifts and masks.
 //!
 //! Needs: verified `hlo` after `expand-ops`. Leaves: verified `hlo` without arithmetic on these types.
 
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{BinaryOp, Builder, ComparisonDirection, OpId, OpKind, RegionId, Type, UnaryOp, ValueId};
+use ferrite_ir::hlo::{
+    BinaryOp, Builder, ComparisonDirection, OpId, OpKind, RegionId, TensorType, Type, UnaryOp, ValueId,
+};
 use ferrite_ir::literal::{Literal, write_f64, write_i64};
 
 use super::rewrite::{Rewrite, Step, operands};
@@ -46,6 +49,7 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         OpKind::Scatter(_) => b.func.op(op).regions.iter().any(|&r| !b.func.region(r).ops.is_empty()),
         // The PE array takes 8-bit floats; only the result is stored.
         OpKind::DotGeneral(_) | OpKind::Convolution(_) => return contraction(b, op, &kind, &old),
+        OpKind::BitcastConvert => return bitcast(b, inputs[0], old[0]),
         _ => false,
     };
     if !computed || !inputs.iter().chain(&old).any(|v| small(b, v).is_some()) {
@@ -173,4 +177,50 @@ fn contraction(b: &mut Builder<'_>, op: OpId, kind: &OpKind, old: &[ValueId]) ->
     let inputs = operands(b, op);
     let wide = b.op1_as(kind.clone(), &inputs, ty.with_dtype(DType::F32))?;
     Ok(Some(vec![b.convert(wide, ty.dtype)?]))
+}
+
+/// A bitcast from or to integers of fewer than 8 bits, of another width.
+fn bitcast(b: &mut Builder<'_>, x: ValueId, result: ValueId) -> Rewrite {
+    let (from, to) = (b.tensor(x)?.clone(), b.func.tensor(result).clone());
+    let (have, want) = (from.dtype.bits(), to.dtype.bits());
+    let (narrow, wide) = (have.min(want), have.max(want));
+    if narrow >= 8 || have == want || wide > 32 || [from.dtype, to.dtype].contains(&DType::Bool) {
+        return Ok(None);
+    }
+    let unsigned = |bits: usize| match bits {
+        8 => Some(DType::U8),
+        16 => Some(DType::U16),
+        32 => Some(DType::U32),
+        _ => None, // fewer than 8 bits: a conversion keeps the low ones
+    };
+    // The parts of a wide element are the last dimension, lowest first.
+    let parts = if have < want { &from.shape } else { &to.shape };
+    let count = wide / narrow;
+    let places: Vec<u8> = (0..count).flat_map(|i| ((i * narrow) as u32).to_le_bytes()).collect();
+    let places = Literal::new(TensorType::new(DType::U32, &[count as i64]), places)
+        .ok_or_else(|| ferrite_ir::hlo::Violation::new("constant", "wrong number of values"))?;
+    let places = b.constant(places);
+    let places = b.broadcast_in_dim(places, parts, &[parts.len() as i64 - 1])?;
+    if have < want {
+        let word = b.convert(x, DType::U32)?;
+        let mask = b.like_i(word, (1 << have) - 1)?;
+        let word = b.binary(BinaryOp::And, word, mask)?;
+        let word = b.binary(BinaryOp::ShiftLeft, word, places)?;
+        let joined = b.reduce(BinaryOp::Or, word, &[parts.len() as i64 - 1])?;
+        let joined = b.convert(joined, unsigned(want).unwrap_or(to.dtype))?;
+        return Ok(Some(vec![b.bitcast(joined, to.dtype)?]));
+    }
+    let word = match unsigned(have) {
+        Some(dtype) => b.bitcast(x, dtype)?,
+        None => x,
+    };
+    let word = b.convert(word, DType::U32)?;
+    let mask = b.like_i(word, (1 << have.min(31)) - 1)?;
+    let word = if have < 8 { b.binary(BinaryOp::And, word, mask)? } else { word };
+    let dims: Vec<i64> = (0..from.rank() as i64).collect();
+    let word = b.broadcast_in_dim(word, parts, &dims)?;
+    let word = b.binary(BinaryOp::ShiftRightLogical, word, places)?;
+    let mask = b.like_i(word, (1 << want) - 1)?;
+    let word = b.binary(BinaryOp::And, word, mask)?;
+    Ok(Some(vec![b.convert(word, to.dtype)?]))
 }

@@ -7,7 +7,8 @@
 //!
 //! The dimension sorted becomes the last one. Its length is padded to a power of two. A column of positions makes
 //! every order total: equal elements keep their order (a stable sort), and padding goes to the end.
-//! `top_k` orders floats as XLA does: NaN is the largest; zeros of either sign are equal where `k` is small.
+//! `top_k` orders floats as XLA does: NaN is the largest; zeros of either sign, and NaN of either, are equal where few of
+//! many are wanted.
 //!
 //! Needs: verified static `hlo`. Leaves: verified `hlo` without `sort` and `top_k`.
 
@@ -22,6 +23,9 @@ use super::rewrite::{Rewrite, Step, operands, refuse, result_type};
 
 /// Longest dimension that is sorted (our choice: a network of 153 stages, some thousands of operations).
 const MAX_LENGTH: i64 = 1 << 17;
+
+/// Rows up to this length are sorted to find more than a few (our choice).
+const SHORT: i64 = 16;
 
 /// The rule of `legalize-sort`.
 pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
@@ -222,8 +226,10 @@ fn top_k(b: &mut Builder<'_>, op: OpId, t: TopK) -> Rewrite {
     let rows = ty.element_count() as i64 / n;
     let flat = b.reshape(x, &[rows, n])?;
     let stages = i64::from((n.max(2) as u64).next_power_of_two().ilog2());
-    // A round reads the row a few times, like a stage of the network.
-    let (values, places) = if t.k <= stages * (stages + 1) / 2 {
+    // A round reads the row a few times, like a stage of the network. Short rows of which much is wanted are sorted, by
+    // the total order: a network of few steps.
+    let short = n <= SHORT && t.k > n / 4;
+    let (values, places) = if t.k <= stages * (stages + 1) / 2 && !short {
         by_rounds(b, flat, t)?
     } else {
         by_sorting(b, flat, t)?

@@ -310,23 +310,29 @@ impl Lower<'_> {
 
     /// `dst = predicate ? yes : no`.
     fn select_into(&mut self, dst: &View, predicate: &Arg, yes: &Arg, no: &Arg, e: Extent) {
+        let dtype = dst.dtype;
+        // Bytes are moved as they are: infinities of types that engines store with saturation too.
+        let raw = |view: View| match convert::stores_saturated(view.dtype) {
+            Some(_) if view.dtype == dtype => View {
+                dtype: DType::U8,
+                ..view
+            },
+            _ => view,
+        };
+        let dst = raw(dst.clone());
         match no {
             Arg::Tile(_) => {
-                let src = self.tensor(no, e, dst.dtype);
+                let src = raw(self.tensor(no, e, dtype));
                 self.inst(Inst::TensorCopy { dst: dst.clone(), src });
             }
             constant => {
-                let bits = Self::bits_of(constant, dst.dtype);
+                let bits = Self::bits_of(constant, dtype);
                 self.inst(Inst::Memset { dst: dst.clone(), bits });
             }
         }
-        let src = self.tensor_as(yes, e, dst.dtype);
+        let src = raw(self.tensor_as(yes, e, dtype));
         let pred = self.tensor(predicate, e, DType::U8);
-        self.inst(Inst::CopyPredicated {
-            dst: dst.clone(),
-            src,
-            pred,
-        });
+        self.inst(Inst::CopyPredicated { dst, src, pred });
     }
 
     /// `predicate ? yes : no`.
