@@ -76,11 +76,7 @@ fn problem(text: &str, seed: u64) -> Option<String> {
     };
     let entry = module.func(module.entry()?);
     let mut bits = Bits(seed);
-    let inputs: Vec<Tensor> = entry
-        .args()
-        .iter()
-        .map(|&v| bits.tensor(entry.tensor(v)))
-        .collect();
+    let inputs: Vec<Tensor> = entry.args().iter().map(|&v| bits.tensor(entry.tensor(v))).collect();
     let want = match interpret(&module, &inputs) {
         Ok(want) => want,
         Err(error) => return Some(format!("not interpreted: {error}")),
@@ -127,5 +123,10 @@ fn programs_agree_with_the_interpreter() {
         }
     }
     assert!(count > 0, "{} holds no programs", folder.display());
-    assert!(failures.is_empty(), "{} of {count} fail:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {count} fail:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }

@@ -12,6 +12,7 @@ mod filetests;
 mod forms;
 mod fuzz_smoke;
 mod legalize;
+mod open_dimensions;
 mod random_ops;
 mod random_programs;
 mod tile_backend;

@@ -165,7 +165,12 @@ fn io_size(module: &Module, machine: &MachineModel) -> Option<Diagnostic> {
     }
     let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     let mut largest: Vec<(u64, String)> = Vec::new();
-    largest.extend(func.args().iter().enumerate().map(|(i, &v)| (bytes(func.ty(v)), format!("input {i}: {}", func.ty(v)))));
+    largest.extend(
+        func.args()
+            .iter()
+            .enumerate()
+            .map(|(i, &v)| (bytes(func.ty(v)), format!("input {i}: {}", func.ty(v)))),
+    );
     largest.extend(outputs_of(&results, &donated).map(|(i, ty)| (bytes(ty), format!("output {i}: {ty}"))));
     largest.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     let list: Vec<String> = largest

@@ -55,8 +55,9 @@ impl DimBinding {
     /// If the text is none of these.
     pub fn parse(text: &str) -> Result<DimBinding> {
         let wrong = || {
-            Diagnostic::error(Code::Usage, format!("`{text}` is no value of `--dim-binding`"))
-                .help("give parameter, dimension and size as in `0.1=16`, or a name of the model and its size as in `b=16`")
+            Diagnostic::error(Code::Usage, format!("`{text}` is no value of `--dim-binding`")).help(
+                "give parameter, dimension and size as in `0.1=16`, or a name of the model and its size as in `b=16`",
+            )
         };
         let (which, size) = text.split_once('=').ok_or_else(wrong)?;
         let which = which.trim();
@@ -100,10 +101,10 @@ pub fn bind(module: &mut Module, bindings: &[DimBinding], machine: &MachineModel
     for _ in 0..=same.len() {
         for &(a, b) in &same {
             for (known, open) in [(a, b), (b, a)] {
-                if let (Some(size), Some(DYNAMIC)) = (size_of(func, known), size_of(func, open)) {
-                    if size != DYNAMIC {
-                        bind_one(func, open.0, open.1, size)?;
-                    }
+                if let (Some(size), Some(DYNAMIC)) = (size_of(func, known), size_of(func, open))
+                    && size != DYNAMIC
+                {
+                    bind_one(func, open.0, open.1, size)?;
                 }
             }
         }
@@ -134,7 +135,9 @@ fn bind_one(func: &mut Func, parameter: usize, dimension: usize, size: i64) -> R
         Diagnostic::error(Code::Usage, text).help("`--dim-binding` gives sizes to open dimensions of parameters")
     };
     let Some(old) = size_of(func, (parameter, dimension)) else {
-        return Err(wrong(format!("the model has no dimension {dimension} of a parameter {parameter}")));
+        return Err(wrong(format!(
+            "the model has no dimension {dimension} of a parameter {parameter}"
+        )));
     };
     if old != DYNAMIC && old != size {
         return Err(wrong(format!(
@@ -327,72 +330,6 @@ fn result_types(func: &Func, id: OpId) -> Option<Vec<Type>> {
                 .map(|&r| func.region(r).results.iter().map(|&v| func.ty(v).clone()).collect())
                 .collect();
             infer(kind, &types, &yields, None).ok()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ferrite_ir::hlo::{Builder, DynamicBroadcastInDim, verify::verify};
-
-    use super::*;
-
-    /// `x + broadcast(1)` for a matrix of open height.
-    fn open() -> Module {
-        use ferrite_ir::dtype::DType;
-        let mut func = Func::new("main");
-        let ty = TensorType::new(DType::F32, &[DYNAMIC, 3]);
-        let x = func.add_arg(func.body(), ty.clone().into());
-        let mut b = Builder::body(&mut func);
-        let build = |b: &mut Builder<'_>| -> Result<ValueId, ferrite_ir::hlo::Violation> {
-            let size = OpKind::GetDimensionSize(ferrite_ir::hlo::Dimension { dimension: 0 });
-            let size = b.op1(size, &[x])?;
-            let size = b.reshape(size, &[1])?;
-            let three = b.constant_i(TensorType::new(DType::I32, &[1]), 3);
-            let shape = b.concatenate(&[size, three], 0)?;
-            let one = b.constant_f(TensorType::scalar(DType::F32), 1.0);
-            let kind = OpKind::DynamicBroadcastInDim(DynamicBroadcastInDim {
-                broadcast_dimensions: Dims::new(),
-                known_expanding: None,
-                known_nonexpanding: None,
-            });
-            let ones = b.op1_as(kind, &[one, shape], ty.clone())?;
-            b.add(x, ones)
-        };
-        let y = build(&mut b).expect("a valid program");
-        b.finish(&[y]);
-        Module {
-            funcs: vec![func],
-            ..Module::default()
-        }
-    }
-
-    fn bound(bindings: &[&str]) -> Result<Module> {
-        let mut module = open();
-        let bindings: Vec<DimBinding> = bindings.iter().map(|t| DimBinding::parse(t)).collect::<Result<_>>()?;
-        bind(&mut module, &bindings, &*MachineModel::target("inf2")?)?;
-        assert!(verify(&module).is_ok());
-        Ok(module)
-    }
-
-    #[test]
-    fn sizes_reach_results_and_dynamic_forms() -> Result<()> {
-        let module = bound(&["0.0=4"])?;
-        assert_eq!(module.output_types()[0].to_string(), "tensor<4x3xf32>");
-        let func = &module.funcs[0];
-        let mut dynamic = 0;
-        func.walk(func.body(), &mut |func, op| {
-            dynamic += usize::from(matches!(func.op(op).kind, OpKind::DynamicBroadcastInDim(_)));
-        });
-        assert_eq!(dynamic, 0);
-        assert_eq!(bound(&["arg0.0=4"])?.output_types(), module.output_types());
-        Ok(())
-    }
-
-    #[test]
-    fn bindings_that_mean_nothing_are_refused() {
-        for wrong in ["0.0", "0.x=4", "=4", "0.0=-1", "b=4", "0.1=4", "0.2=4", "7.0=4"] {
-            assert!(bound(&[wrong]).is_err(), "{wrong}");
         }
     }
 }

@@ -369,9 +369,18 @@ mod tests {
             space: DmaSpace::Sbuf,
             offset,
             dtype: DType::F32,
-            dims: [DmaDim { step: 8 * step, count: 300 }, DmaDim { step: 8, count: step as u64 }]
-                .into_iter()
-                .collect(),
+            dims: [
+                DmaDim {
+                    step: 8 * step,
+                    count: 300,
+                },
+                DmaDim {
+                    step: 8,
+                    count: step as u64,
+                },
+            ]
+            .into_iter()
+            .collect(),
         };
         let comb = |offset: u64, step: i64| Comb::of(&layout_free(offset, step), 64).expect("teeth apart");
         assert!(comb(0, 2000).misses(&comb(4, 1000)));

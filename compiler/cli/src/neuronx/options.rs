@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
-use ferrite_driver::options::{self, AutoCast, CastType, CompileOptions, DimBinding, IntegerDowncast, OptLevel, bad_value};
+use ferrite_driver::options::{
+    self, AutoCast, CastType, CompileOptions, DimBinding, IntegerDowncast, OptLevel, bad_value,
+};
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::machine::MachineModel;
 

@@ -51,7 +51,10 @@ fn build(b: &mut Builder<'_>, op: OpId, call: &CustomCall, comparators: &BTreeMa
     let &[x, indices, _, _] = &b.func.op(op).operands[..] else {
         return Err(wrong("takes values and indices with an initial value each"));
     };
-    let name = call.called_computations.first().ok_or_else(|| wrong("names no comparator"))?;
+    let name = call
+        .called_computations
+        .first()
+        .ok_or_else(|| wrong("names no comparator"))?;
     let Some(comparator) = comparators.get(name) else {
         return Err(wrong("names a comparator that is not there"));
     };
@@ -60,7 +63,9 @@ fn build(b: &mut Builder<'_>, op: OpId, call: &CustomCall, comparators: &BTreeMa
     let d = config(b, op, call, "reduction_dim").unwrap_or(rank - 1);
     let d = if d < 0 { d + rank } else { d };
     if !(0..rank).contains(&d) || b.tensor(indices)?.shape != ty.shape {
-        return Err(wrong("needs values and indices of one shape, and a dimension of theirs"));
+        return Err(wrong(
+            "needs values and indices of one shape, and a dimension of theirs",
+        ));
     }
     // Without the last step more elements than asked for are returned: the type tells how many.
     let results = b.func.op(op).results.to_vec();
@@ -140,7 +145,9 @@ fn config(b: &Builder<'_>, op: OpId, call: &CustomCall, key: &str) -> Option<i64
     beside.or_else(|| inside(&call.backend_config)).or_else(|| {
         let (_, after) = call.backend_config.as_str()?.split_once(key)?;
         let number = after.trim_start_matches(['"', ' ', ':', '=']);
-        let end = number.find(|c: char| !(c.is_ascii_digit() || c == '-')).unwrap_or(number.len());
+        let end = number
+            .find(|c: char| !(c.is_ascii_digit() || c == '-'))
+            .unwrap_or(number.len());
         number[..end].parse().ok()
     })
 }

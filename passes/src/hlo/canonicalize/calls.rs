@@ -1,7 +1,9 @@
 //! Custom calls that mean nothing here, tuples, and collectives of one device.
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
-use ferrite_ir::hlo::{Builder, Collective, CollectivePermute, CustomCall, GetTupleElement, OpId, OpKind, Type, ValueId};
+use ferrite_ir::hlo::{
+    Builder, Collective, CollectivePermute, CustomCall, GetTupleElement, OpId, OpKind, Type, ValueId,
+};
 
 use super::{algebra, operand};
 use crate::hlo::rewrite::Rewrite;
@@ -33,7 +35,12 @@ pub(super) fn custom_call(b: &mut Builder<'_>, op: OpId, call: &CustomCall, one_
         if holds {
             return Ok(Rewrite::Replace(Vec::new()));
         }
-        let text = b.func.op(op).attrs.as_ref().and_then(|a| a.get("error_message")?.as_str().map(str::to_string));
+        let text = b
+            .func
+            .op(op)
+            .attrs
+            .as_ref()
+            .and_then(|a| a.get("error_message")?.as_str().map(str::to_string));
         let text = text.unwrap_or_else(|| "an assertion about shapes does not hold".to_string());
         return Err(Diagnostic::error(Code::Usage, text).help("give other sizes with `--dim-binding`"));
     }

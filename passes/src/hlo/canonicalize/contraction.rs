@@ -3,7 +3,8 @@
 use ferrite_ir::diag::Result;
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{
-    BinaryOp, Builder, ComparisonDirection, Dims, Dot, DotDims, DotGeneral, OpId, OpKind, RaggedDot, TensorType, ValueId,
+    BinaryOp, Builder, ComparisonDirection, Dims, Dot, DotDims, DotGeneral, OpId, OpKind, RaggedDot, TensorType,
+    ValueId,
 };
 
 use super::operand;

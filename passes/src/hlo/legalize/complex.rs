@@ -123,7 +123,6 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         | OpKind::DynamicSlice(_)
         | OpKind::DynamicUpdateSlice
         | OpKind::Gather(_)
-        | OpKind::OptimizationBarrier
             if results.len() == 1 =>
         {
             let ty = part_type(b, results[0]);
@@ -302,7 +301,11 @@ fn with_regions(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let mut values = values.into_iter();
     let mut out = Vec::with_capacity(node.results.len());
     for &v in &node.results {
-        let mut next = || values.next().ok_or_else(|| ferrite_ir::hlo::Violation::new("complex", "too few results"));
+        let mut next = || {
+            values
+                .next()
+                .ok_or_else(|| ferrite_ir::hlo::Violation::new("complex", "too few results"))
+        };
         let first = next()?;
         out.push(match real_type(b.ty(v)) {
             Some(_) => {

@@ -230,10 +230,7 @@ fn arc_sine(b: &mut Builder<'_>, z: Pair) -> Step<Pair> {
     let (less, more) = roots_around_one(b, z)?;
     let below = straight(b, less, more, false)?;
     let across = crossed(b, less, more)?;
-    Ok((
-        b.binary(BinaryOp::Atan2, z.0, below)?,
-        b.unary(UnaryOp::Asinh, across)?,
-    ))
+    Ok((b.binary(BinaryOp::Atan2, z.0, below)?, b.unary(UnaryOp::Asinh, across)?))
 }
 
 fn arc_cosine(b: &mut Builder<'_>, z: Pair) -> Step<Pair> {
@@ -331,7 +328,10 @@ pub(super) fn binary(b: &mut Builder<'_>, op: BinaryOp, x: Pair, y: Pair) -> Ste
             let (y, x) = (x, y);
             let turned = turn(b, y)?;
             let above = binary(b, BinaryOp::Add, x, turned)?;
-            let (xx, yy) = (binary(b, BinaryOp::Multiply, x, x)?, binary(b, BinaryOp::Multiply, y, y)?);
+            let (xx, yy) = (
+                binary(b, BinaryOp::Multiply, x, x)?,
+                binary(b, BinaryOp::Multiply, y, y)?,
+            );
             let squares = binary(b, BinaryOp::Add, xx, yy)?;
             let below = square_root(b, squares)?;
             let quotient = divide(b, above, below)?;
@@ -354,7 +354,6 @@ fn divide(b: &mut Builder<'_>, x: Pair, y: Pair) -> Step<Pair> {
     let (re, im) = binary(b, BinaryOp::Multiply, x, (c, opposite))?;
     Ok((b.div(re, below)?, b.div(im, below)?))
 }
-
 
 fn is_zero(b: &mut Builder<'_>, (re, im): Pair) -> Step {
     let zero = b.like_f(re, 0.0)?;

@@ -37,7 +37,10 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let n = a.shape[a.rank() - 1];
     if n > MAX_SIZE {
         return Err(refuse(
-            format!("`{}` of {a}; matrices of up to {MAX_SIZE} rows are done", kind.mnemonic()),
+            format!(
+                "`{}` of {a}; matrices of up to {MAX_SIZE} rows are done",
+                kind.mnemonic()
+            ),
             "solve in blocks",
         ));
     }
@@ -153,7 +156,11 @@ fn solve(b: &mut Builder<'_>, a: ValueId, right: ValueId, t: TriangularSolve) ->
     } else {
         (flip(b, right)?, !transposed)
     };
-    let a = if t.transpose_a == TransposeA::Adjoint { conjugate(b, a)? } else { a };
+    let a = if t.transpose_a == TransposeA::Adjoint {
+        conjugate(b, a)?
+    } else {
+        a
+    };
     let a = if flipped { flip(b, a)? } else { a };
     let lower = t.lower != flipped;
     let shape: Dims = b.tensor(right)?.shape.clone();

@@ -118,7 +118,10 @@ pub(crate) fn substitute(func: &mut Func, region: RegionId, map: &HashMap<ValueI
             op.operands.iter_mut().for_each(|v| *v = resolve(map, *v));
             regions.extend(op.regions.iter().copied());
         }
-        func.region_mut(region).results.iter_mut().for_each(|v| *v = resolve(map, *v));
+        func.region_mut(region)
+            .results
+            .iter_mut()
+            .for_each(|v| *v = resolve(map, *v));
     }
 }
 

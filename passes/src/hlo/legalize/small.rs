@@ -216,7 +216,11 @@ fn bitcast(b: &mut Builder<'_>, x: ValueId, result: ValueId) -> Rewrite {
     };
     let word = b.convert(word, DType::U32)?;
     let mask = b.like_i(word, (1 << have.min(31)) - 1)?;
-    let word = if have < 8 { b.binary(BinaryOp::And, word, mask)? } else { word };
+    let word = if have < 8 {
+        b.binary(BinaryOp::And, word, mask)?
+    } else {
+        word
+    };
     let dims: Vec<i64> = (0..from.rank() as i64).collect();
     let word = b.broadcast_in_dim(word, parts, &dims)?;
     let word = b.binary(BinaryOp::ShiftRightLogical, word, places)?;
