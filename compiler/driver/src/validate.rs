@@ -211,6 +211,7 @@ fn validate(
     drop(reference);
     let named = CompileOptions {
         name: name.to_string(),
+        dim_bindings: Vec::new(), // done
         ..options.compile.clone()
     };
     let compiled = compile::compile(module, &named)?;
