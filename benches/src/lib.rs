@@ -1,6 +1,7 @@
-//! What the benchmarks share: where cases lie, the least time a case can take, and the calibration of the simulator.
+//! What the benchmarks share: where cases lie, the least time a case can take, the calibration of the simulator, a program to time it with.
 
 pub mod calibration;
+pub mod speed;
 
 use std::path::{Path, PathBuf};
 

@@ -110,7 +110,7 @@ ray() {
     cp "tests/corpus/ops/$case/model.stablehlo.mlir" "$tmp/models/$case.mlir"
   done
   for time in first second; do
-    NEURON_COMPILE_CACHE_URL="$tmp/cache" RAY_WORKERS=4 RAY_raylet_start_wait_time_s=300 "$python" examples/ray_compile.py "$BIN/ferrite" "$tmp/models" --target trn1 \
+    NEURON_COMPILE_CACHE_URL="$tmp/cache" RAY_WORKERS=4 "$python" examples/ray_compile.py "$BIN/ferrite" "$tmp/models" --target trn1 \
       >"$tmp/$time" 2>"$tmp/ray.log" || { cat "$tmp/$time"; tail -3 "$tmp/ray.log"; return 1; }
   done
   cat "$tmp/first"
@@ -126,6 +126,13 @@ page() {
   "$BIN/ferrite" compile tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir -o "$tmp/m.neff" >/dev/null &&
     "$BIN/ferrite" profile "$tmp/m.neff" --out "$tmp/profile" >/dev/null &&
     NODE_PATH="$PWD/$venvs/browser/node_modules" node $here/report.mjs "$tmp/profile/report.html" "$chromium" "$tmp/report.png"
+}
+
+# The same products in SCALE-Sim. Its reports convert arrays in a way that newer releases of NumPy refuse.
+scale() {
+  [ -x "${SPEED:-$BIN/speed}" ] || { echo "skipped: cargo build --release -p ferrite-benches --bin speed"; return 77; }
+  venv scale scalesim "numpy<2.4" || no_packages || return
+  "$python" $here/scalesim_compare.py "${SPEED:-$BIN/speed}"
 }
 
 mlir() {
@@ -146,7 +153,7 @@ section() {
   echo "-- $1: $result, $(($(date +%s) - start)) s"
 }
 
-all="containers package jax_functions xla_hlo flax torch s3 hub ray jax_primitives page mlir"
+all="containers package jax_functions xla_hlo flax torch s3 hub ray jax_primitives page scale mlir"
 for name in ${*:-$all}; do
   case $name in
   containers) section containers "NEFFs read by tar, and by a reader after the public description" ;;
@@ -160,6 +167,7 @@ for name in ${*:-$all}; do
   ray) section ray "many graphs as tasks of Ray" ;;
   jax_primitives) section jax_primitives "programs of JAX's primitive tests: interpreted, printed, read by jaxlib" ;;
   page) section page "a profile's page in headless Chromium" ;;
+  scale) section scale "products beside SCALE-Sim: cycles of the array and time" ;;
   mlir) section mlir "our dumps, read by mlir-opt" ;;
   *) echo "no section $name: $all"; exit 2 ;;
   esac

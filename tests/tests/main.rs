@@ -8,6 +8,7 @@ mod device;
 mod device_programs;
 mod device_sweep;
 mod expansions;
+mod faults;
 mod filetests;
 mod forms;
 mod fuzz_smoke;

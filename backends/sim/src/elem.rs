@@ -41,6 +41,44 @@ pub fn round_tf32(x: f32) -> f32 {
     f32::from_bits(rounded)
 }
 
+/// Random bits for stochastic rounding: the same seed and the same stores, the same results.
+#[derive(Clone, Debug)]
+pub struct Dither(u64);
+
+impl Dither {
+    /// A sequence.
+    pub fn new(seed: u64) -> Dither {
+        Dither(seed)
+    }
+
+    /// Uniform in 0..1 (SplitMix64).
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Moves values to a neighbour in `dtype`, up with the probability that their distance from the lower one gives. Types that are not smaller
+    /// floats, and what is not finite, stay as they are.
+    pub fn round(&mut self, dtype: DType, values: &mut [f32]) {
+        let (mantissa, least) = match (dtype, dtype.minifloat()) {
+            (DType::TF32, _) => (10, -126),
+            (_, Some(format)) => (format.mantissa_bits as i32, 1 - format.bias),
+            _ => return,
+        };
+        for x in values {
+            if !x.is_finite() || *x == 0.0 {
+                continue;
+            }
+            let exponent = ((x.to_bits() >> 23) & 0xff) as i32 - 127;
+            let step = f64::from(exponent.max(least) - mantissa).exp2();
+            *x = ((f64::from(*x) / step + self.next()).floor() * step) as f32;
+        }
+    }
+}
+
 /// Reads `out.len()` elements of `dtype` starting at byte `start`, `step` bytes apart. The caller has checked the range;
 /// elements outside of `bytes` read as 0.
 pub fn load(dtype: DType, bytes: &[u8], start: usize, step: isize, out: &mut [f32]) {
@@ -219,6 +257,46 @@ mod tests {
     use half::bf16;
 
     use super::*;
+
+    #[test]
+    fn stochastic_rounding_keeps_the_mean_and_the_seed() {
+        // A quarter of the way between two neighbours of each type.
+        let cases = [
+            (DType::BF16, 1.0 + 2f32.powi(-9)),
+            (DType::F16, 1.0 + 2f32.powi(-12)),
+            (DType::F8E4M3, 1.0 + 2f32.powi(-5)),
+        ];
+        for (dtype, x) in cases {
+            let values = |seed| {
+                let mut all = vec![x; 4000];
+                Dither::new(seed).round(dtype, &mut all);
+                all
+            };
+            let all = values(7);
+            assert_eq!(all, values(7));
+            assert_ne!(all, values(8));
+            let up = all.iter().filter(|&&y| y > 1.0).count();
+            assert!(all.iter().all(|&y| y == 1.0 || y == 1.0 + 4.0 * (x - 1.0)), "{dtype}");
+            assert!((850..1150).contains(&up), "{dtype}: {up} of 4000 up");
+        }
+        let mut exact = [1.5, -2.0, 0.0, f32::INFINITY];
+        Dither::new(1).round(DType::BF16, &mut exact);
+        assert_eq!(exact, [1.5, -2.0, 0.0, f32::INFINITY]);
+        let mut wide = [1.0 + f32::EPSILON];
+        Dither::new(1).round(DType::F32, &mut wide);
+        assert_eq!(wide, [1.0 + f32::EPSILON]);
+    }
+
+    #[test]
+    fn stochastic_rounding_reaches_denormals() {
+        let mut tiny = vec![2f32.powi(-26); 1000]; // a quarter of f16's least
+        Dither::new(3).round(DType::F16, &mut tiny);
+        let up = tiny.iter().filter(|&&y| y == 2f32.powi(-24)).count();
+        assert!(
+            (200..300).contains(&up) && tiny.iter().all(|&y| y == 0.0 || y == 2f32.powi(-24)),
+            "{up}"
+        );
+    }
 
     #[test]
     fn bf16_rounds_like_the_half_crate() {

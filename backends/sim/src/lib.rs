@@ -33,6 +33,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use gemm::column_sums;
 pub use options::{Mode, Options};
 pub use series::Series;
 pub use simulator::{RunResult, Simulator, check, profile_cores, run_cores};

@@ -118,6 +118,9 @@ pub struct Memory {
     pub sbuf: OnChip,
     /// Accumulators.
     pub psum: OnChip,
+    /// Where results are rounded stochastically: the random bits.
+    pub dither: Option<elem::Dither>,
+    dithered: Vec<f32>,
     blocks: Vec<Block>,
 }
 
@@ -140,6 +143,8 @@ impl Memory {
         Memory {
             sbuf: OnChip::new(model.sbuf.partitions, model.sbuf.bytes_per_partition),
             psum: OnChip::new(model.psum.partitions, model.psum.bytes_per_partition),
+            dither: None,
+            dithered: Vec::new(),
             blocks,
         }
     }
@@ -217,6 +222,18 @@ impl Memory {
 
     /// Writes one partition of an operand from fp32. `from` has as many elements as the operand.
     pub fn store_row(&mut self, ap: &Ap, p: usize, from: &[f32]) {
+        let Some(dither) = &mut self.dither else {
+            return self.store_rounded(ap, p, from);
+        };
+        let mut values = std::mem::take(&mut self.dithered);
+        values.clear();
+        values.extend_from_slice(from);
+        dither.round(ap.dtype, &mut values);
+        self.store_rounded(ap, p, &values);
+        self.dithered = values;
+    }
+
+    fn store_rounded(&mut self, ap: &Ap, p: usize, from: &[f32]) {
         let bytes = self.on_chip_mut(ap.space).partition_mut(ap.partition as usize + p);
         let mut done = 0;
         for_each_run(&ap.dims, ap.offset as usize, ap.dtype.bytes(), |start, step, count| {

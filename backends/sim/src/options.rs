@@ -17,6 +17,8 @@ pub struct Options {
     pub check: bool,
     /// Whether what ran when is recorded.
     pub timeline: bool,
+    /// Whether results that become smaller floats are rounded stochastically, and from which seed; otherwise to nearest even.
+    pub stochastic_rounding: Option<u64>,
     /// Instructions after which a run that does not end is an error.
     pub max_instructions: u64,
 }
@@ -26,6 +28,7 @@ impl Default for Options {
         Options {
             check: true,
             timeline: false,
+            stochastic_rounding: None,
             max_instructions: 1_000_000_000,
         }
     }

@@ -10,6 +10,7 @@ use ferrite_neff::Neff;
 use crate::check::operands::{self, tensor_bytes};
 use crate::check::region::{Mem, Region};
 use crate::cluster::Cluster;
+use crate::elem::Dither;
 use crate::memory::Memory;
 use crate::options::{Mode, Options};
 use crate::prepare::{Prepared, prepare};
@@ -41,6 +42,10 @@ pub fn run_cores<B: AsRef<[u8]>>(
     let mut runs = Vec::with_capacity(cores.len());
     for (simulator, inputs) in cores {
         let mut memory = Memory::new(simulator.program, &simulator.prepared.layout, &simulator.model);
+        // Every core draws from a sequence of its own.
+        memory.dither = options
+            .stochastic_rounding
+            .map(|seed| Dither::new(seed.wrapping_add(runs.len() as u64)));
         simulator.bind(&mut memory, inputs)?;
         runs.push(simulator.start(options, Some(Data::new(memory))));
     }

@@ -244,6 +244,18 @@ fn resident(p: Product) -> Kernel {
     kernel
 }
 
+/// `[m, n] = [k, m]^T . [k, n]` in bf16 with both operands resident: for comparisons with other simulators. `m` and `k` are multiples of 128, `n` is one of 512
+/// up to 4,096.
+pub fn gemm(m: usize, n: usize, k: usize) -> Kernel {
+    resident(Product {
+        m,
+        n,
+        k,
+        dtype: BF16,
+        trigger: Engine::Sync,
+    })
+}
+
 /// B-10: `[2048, 4096]^T . [2048, 10944]` in fp32, rows of the operands interleaved by 16 in HBM.
 fn transpose_matmul() -> Kernel {
     let mut kernel = Kernel::new();

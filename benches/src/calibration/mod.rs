@@ -5,9 +5,11 @@
 //! table of `docs/src/calibration.md`.
 
 pub mod build;
+mod linear;
 mod matmul;
 mod mixed;
 mod singles;
+mod softmax;
 mod vector;
 
 use ferrite_ir::diag::Diagnostic;
@@ -17,6 +19,7 @@ use ferrite_ir::machine::cost::DgeMode;
 use ferrite_sim::{Options, Simulator, Stats, Timeline};
 
 use build::Kernel;
+pub use matmul::gemm;
 
 /// What kind of point it is: decides the tolerance (`neuroncore.md` section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,6 +184,8 @@ pub fn points() -> Vec<Point> {
     all.extend(matmul::points());
     all.extend(vector::points());
     all.extend(mixed::points());
+    all.extend(linear::points());
+    all.extend(softmax::points());
     all.sort_by_key(|p| p.class);
     all
 }

@@ -6,7 +6,7 @@ use ferrite_ir::machine::cost::DgeMode;
 use ferrite_ir::tile::*;
 
 use super::build::{Kernel, Rows, on, view};
-use super::{Class, Point, mean_interval, nth_span, nth_start};
+use super::{Class, Point, mean_interval, nth, nth_span, nth_start};
 
 fn tensor_tensor() -> Kernel {
     let mut k = Kernel::new();
@@ -103,7 +103,7 @@ fn vector_at_16384(which: usize) -> Kernel {
     match which {
         0 => {
             let sum = Some(view(s, 128, 0, F32, 1));
-            k.activation_sum(view(b, 128, 0, F32, n), x, ActFunc::Square, sum);
+            k.activation_sum(view(b, 128, 0, F32, n), x, ActFunc::Exp, sum);
         }
         1 => k.compute(
             Engine::Vector,
@@ -199,15 +199,19 @@ pub fn points() -> Vec<Point> {
         Point::new("C-15", "trn2", Single, "fp32 pass K = M = 128, N = 512, in a row", 429.7, fp32_matmuls)
             .measure(|r| (nth_start(r, "MATMUL", 399) - nth_start(r, "MATMUL", 199)) / 400.0)
             .within(2.0),
-        Point::new("C-16 (activation_reduce)", "trn2", Single, "16,384 elements, with its table load", 15_300.0, || vector_at_16384(0))
-            .measure(|r| nth_span(r, "ACTIVATE", 0))
-            .because("the figure includes a table load of 1.28 us where the trace shows one; a square needs none in our grouping of the sets"),
+        Point::new("C-16 (activation_reduce)", "trn2", Single, "table load and activation_reduce of 16,384", 15_300.0, || vector_at_16384(0))
+            .measure(|r| {
+                let (start, end) = nth(r, "ACTIVATE", 0);
+                end - start + nth_span(r, "ACT_TABLE_LOAD", 0)
+            })
+            .because("the published figure includes a table load; a function that has a table stands for the square, which has none in our grouping"),
         Point::new("C-16 (tensor_reduce)", "trn2", Single, "absolute maximum of 16,384", 17_200.0, || vector_at_16384(1)).measure(|r| nth_span(r, "TENSOR_REDUCE", 0)),
         Point::new("C-16 (tensor_scalar)", "trn2", Single, "bf16 to fp8, 16,384", 8_800.0, || vector_at_16384(2)).measure(|r| nth_span(r, "TENSOR_SCALAR", 0)),
         Point::new("C-16 (stt)", "trn2", Single, "scalar_tensor_tensor 512, one side in PSUM: interval", 650.0, scalar_tensor_tensor)
             .measure(|r| mean_interval(r, "SCALAR_TENSOR_TENSOR")),
-        Point::new("C-17", "trn2", Single, "MATMUL fp32, both passes: duration", 600.0, fp32_matmuls).measure(|r| nth_span(r, "MATMUL", 300))
-            .because("the picture shows one of the two passes: 427 ns of columns and 170 ns of pipeline; ours is the instruction with both"),
+        Point::new("C-17", "trn2", Single, "MATMUL fp32, one of its two passes: duration", 600.0, fp32_matmuls)
+            .measure(|r| nth_span(r, "MATMUL", 300) - (nth_start(r, "MATMUL", 301) - nth_start(r, "MATMUL", 300)) / 2.0)
+            .because("the picture shows the passes one by one; our instruction is both, so the first pass is taken off"),
     ];
     let plateau = 368.0;
     for (bytes, percent) in [

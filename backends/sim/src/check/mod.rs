@@ -11,3 +11,4 @@ pub mod region;
 pub mod shadow;
 pub mod sync;
 pub mod track;
+mod transfers;

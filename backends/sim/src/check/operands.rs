@@ -44,6 +44,13 @@ pub fn check(program: &Program, model: &MachineModel) -> Vec<Diagnostic> {
         findings.push(Diagnostic::error(Code::BadNeff, e));
     }
     let layout = HbmLayout::new(program);
+    let bytes = layout.block_bytes.iter().fold(0u64, |sum, &b| sum.saturating_add(b));
+    if bytes > model.hbm.bytes_per_chip {
+        let most = model.hbm.bytes_per_chip;
+        let text = format!("the variables of the program take {bytes} bytes; the HBM of a chip has {most}");
+        findings.push(Diagnostic::error(Code::Illegal, text));
+        return findings;
+    }
     for (number, transfer) in program.transfers.iter().enumerate() {
         let rules = || -> Rule {
             semaphore(transfer.semaphore, model)?;
@@ -56,7 +63,7 @@ pub fn check(program: &Program, model: &MachineModel) -> Vec<Diagnostic> {
                     }
                 }
             }
-            Ok(())
+            super::transfers::no_byte_twice(&transfer.elements, &layout, model)
         };
         if let Err(text) = rules() {
             let at = program.locs.get(transfer.loc);

@@ -240,6 +240,11 @@ pub fn of_ap(ap: &Ap) -> Option<(Region, bool)> {
     made.map(|(region, overlapped)| (region, overlapped || repeated))
 }
 
+/// Whether [`of_dma`] gives the bytes of a side and not their hull.
+pub fn is_exact(access: &DmaAccess) -> bool {
+    Runs::new(access, 0).total() <= RUNS_MAX
+}
+
 /// The regions of one side of a DMA, and whether it touches a byte twice. Ranges have been checked.
 pub fn of_dma(access: &DmaAccess, layout: &HbmLayout, model: &MachineModel) -> (Vec<Region>, bool) {
     let size = access.dtype.bytes() as u64;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ferrite_ir::isa::{Engine, Program, Update, UpdateKind};
+use ferrite_ir::isa::{Engine, Op, Program, Update, UpdateKind};
 use ferrite_ir::machine::MachineModel;
 
 use super::init::InitMap;
@@ -225,7 +225,45 @@ impl<'a> Tracker<'a> {
                 .map(|v| format!("byte {} of `{}`", byte - self.prepared.layout.place[place].1, v.name))
         });
         let at = named.unwrap_or_else(|| format!("partition {partition}, byte {byte} of {space}"));
-        format!("reads {at}, which nothing wrote")
+        let later = self.writer_to_come(region, partition, byte);
+        let later = later.map_or(String::new(), |by| {
+            format!("; {by} writes it later, and nothing orders the two")
+        });
+        format!("reads {at}, which nothing wrote{later}")
+    }
+
+    /// The first instruction not reached yet that writes a byte, for messages.
+    fn writer_to_come(&self, region: &Region, partition: u16, byte: u64) -> Option<String> {
+        let wanted = Region {
+            mem: region.mem,
+            first: partition,
+            end: partition + 1,
+            low: byte,
+            high: byte + 1,
+            runs: None,
+        };
+        let prepared = self.prepared;
+        let writes = |accesses: (u32, u32)| {
+            let list = &prepared.accesses[accesses.0 as usize..accesses.1 as usize];
+            list.iter()
+                .any(|(r, touch)| touch.writes() && prepared.regions[*r as usize].overlaps(&wanted))
+        };
+        for engine in Engine::ALL {
+            let e = engine.index();
+            let from = self.history[e].last().map_or(0, |h| h.0 as usize + 1);
+            for (index, instr) in self.program.stream(engine).iter().enumerate().skip(from) {
+                let transfer = match &instr.op {
+                    Op::DmaTrigger { transfer } => prepared.transfers.get(*transfer as usize),
+                    _ => prepared.indirect.get(&(e, index as u32)),
+                };
+                let own = prepared.streams[e].get(index).is_some_and(|s| writes(s.accesses));
+                if own || transfer.is_some_and(|t| writes(t.accesses)) {
+                    let (name, loc) = (name::of(&instr.op), self.program.locs.describe(instr.loc));
+                    return Some(format!("{engine} instruction {index} (`{name}`, from {loc})"));
+                }
+            }
+        }
+        None
     }
 
     /// An instruction, for messages.

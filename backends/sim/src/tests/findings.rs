@@ -274,6 +274,79 @@ fn dma_limits() {
 }
 
 #[test]
+fn variables_have_to_fit() {
+    let mut m = Maker::new("trn1");
+    m.program.vars.push(Var {
+        name: "huge".into(),
+        kind: VarKind::Scratch { offset: 0 },
+        bytes: 1 << 50,
+        data: None,
+    });
+    finds(&m, "take 1125899906842624 bytes; the HBM of a chip has 34359738368");
+}
+
+#[test]
+fn elements_of_a_transfer_do_not_write_a_byte_twice() {
+    let mut m = matmul(32, 32, 64, "trn1");
+    let element = m.program.transfers[0].elements[0].clone();
+    m.program.transfers[0].elements.push(element.clone());
+    finds(
+        &m,
+        "elements 0 and 1 both write a byte within 0..128 of partition 0: overlapping DMA writes",
+    );
+    // Many elements: the first and the last.
+    let mut m = matmul(32, 32, 64, "trn1");
+    for i in 1..100 {
+        let mut next = element.clone();
+        next.dst.offset += 128 * i;
+        m.program.transfers[0].elements.push(next);
+    }
+    let error = m.error();
+    assert!(!error.contains("overlapping"), "{error}");
+    m.program.transfers[0].elements.push(element);
+    finds(&m, "elements 0 and 100 both write");
+}
+
+#[test]
+fn a_stale_read_is_a_race_whoever_comes_first() {
+    // ScalarE reads what VectorE wrote before and writes again, ordered after the first write only.
+    let mut m = Maker::new("trn1");
+    let (a, b) = (sbuf(F32, 128, 0, &[64]), sbuf(F32, 128, 4096, &[64]));
+    let fill = |dst: &Ap| Inst::Memset {
+        dst: dst.clone(),
+        bits: 0,
+    };
+    signal(m.compute(Engine::Vector, fill(&a)), 0);
+    // Long enough that the reader comes first.
+    m.compute(Engine::Vector, fill(&sbuf(F32, 128, 8192, &[4096])));
+    signal(m.compute(Engine::Vector, fill(&a)), 1);
+    wait(m.compute(Engine::Scalar, activation(&b, &a)), 0, 1);
+    finds(&m, "vector instruction 2 (`MEMSET`)");
+    finds(&m, "which scalar instruction 0 (`ACTIVATE`, from layer/op, line 3) at");
+    wait(&mut m.program.streams[Engine::Scalar.index()][0], 1, 1);
+    assert_eq!(m.error(), "");
+}
+
+#[test]
+fn a_read_before_the_write_names_who_writes_later() {
+    let mut m = Maker::new("trn1");
+    let (a, b) = (sbuf(F32, 128, 0, &[64]), sbuf(F32, 128, 4096, &[64]));
+    m.push(Engine::Vector, Op::Nop);
+    m.compute(
+        Engine::Vector,
+        Inst::Memset {
+            dst: a.clone(),
+            bits: 0,
+        },
+    );
+    m.compute(Engine::Scalar, activation(&b, &a));
+    finds(
+        &m,
+        "nothing wrote; vector instruction 1 (`MEMSET`, from layer/op, line 3) writes it later, and nothing orders the two",
+    );
+}
+
+#[test]
 fn outputs_have_to_be_written() {
     let mut m = Maker::new("trn1");
     m.output(F32, &[2, 2]);

@@ -25,6 +25,12 @@ impl MachineModel {
         u64::from(rank) / self.chip.cores.max(1)
     }
 
+    /// Instance of a core, by its rank: instances of the largest kind the target is sold in, full one after another.
+    pub fn instance_of(&self, rank: u32) -> u64 {
+        let chips = self.instances.iter().map(|i| i.chips).max().unwrap_or(1);
+        self.chip_of(rank) / chips.max(1)
+    }
+
     /// Hops between two chips: along the shorter way of a ring (our assumption for instances of more than one chip).
     pub fn chip_hops(&self, a: u64, b: u64, chips: u64) -> u64 {
         let apart = a.abs_diff(b);
@@ -69,13 +75,16 @@ impl MachineModel {
                 (members.chunks_exact(2).map(hop).max().unwrap_or(0), bytes)
             }
         };
-        // Inside a chip cores reach each other's HBM by their own DMA engines; between chips they share the chip's links.
-        let rate = if chips.len() > 1 {
-            self.chip.neuronlink_gb_per_s / self.chip.cores.max(1) as f64
-        } else {
-            self.dma_bytes_per_s() / 1e9
+        // Inside a chip cores reach each other's HBM by their own DMA engines; between chips they share the chip's links; between instances
+        // each has its part of the network, and a step takes longer.
+        let instances: std::collections::BTreeSet<u64> = members.iter().map(|&r| self.instance_of(r)).collect();
+        let link = self.chip.neuronlink_gb_per_s / self.chip.cores.max(1) as f64;
+        let (rate, step_us) = match (instances.len(), chips.len()) {
+            (0 | 1, 0 | 1) => (self.dma_bytes_per_s() / 1e9, c.step_us),
+            (0 | 1, _) => (link, c.step_us),
+            _ => (link.min(c.efa_gbit_per_s_per_rank / 8.0), c.inter_node_step_us),
         };
-        let step_ns = c.step_us * 1e3;
+        let step_ns = step_us * 1e3;
         CollectiveCost {
             steps,
             wire_bytes: wire,
@@ -115,6 +124,18 @@ mod tests {
         let model = MachineModel::target("trn2").expect("known target");
         let cost = model.collective_cost(CollectiveKind::AllReduce, 1 << 20, &[0]);
         assert_eq!((cost.steps, cost.wire_bytes, cost.data_ps), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_network_between_instances_is_slower() {
+        let model = MachineModel::target("trn1").expect("known target");
+        let cost = |members: &[u32]| model.collective_cost(CollectiveKind::Permute, 1 << 20, members);
+        // 32 cores are one trn1.32xlarge.
+        let (inside, across) = (cost(&[0, 2]), cost(&[30, 32]));
+        assert_eq!((model.instance_of(31), model.instance_of(32)), (0, 1));
+        assert_eq!(across.start_ps - inside.start_ps, 13_500_000); // 15 us a step instead of 1.5
+        let rate = model.collectives.efa_gbit_per_s_per_rank / 8.0;
+        assert!((across.data_ps as f64 * rate / 1e3 / (1 << 20) as f64 - 1.0).abs() < 1e-3);
     }
 
     #[test]
