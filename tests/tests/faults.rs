@@ -284,7 +284,8 @@ fn transfers_that_write_a_byte_twice() {
 
 #[test]
 fn illegal_operands_are_refused() {
-    let change: [(&str, fn(&mut Ap)); 4] = [
+    type Change = fn(&mut Ap);
+    let change: [(&str, Change); 4] = [
         ("do not compute with", |ap| ap.dtype = DType::I64),
         ("partitions from", |ap| (ap.partition, ap.partitions) = (16, 33)),
         ("negative step", |ap| {

@@ -241,6 +241,7 @@ impl<'a> Tracker<'a> {
             low: byte,
             high: byte + 1,
             runs: None,
+            comb: None,
         };
         let prepared = self.prepared;
         let writes = |accesses: (u32, u32)| {

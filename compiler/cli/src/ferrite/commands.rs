@@ -337,7 +337,6 @@ fn convert(args: &ConvertArgs) -> Outcome {
     let options = hlo::print::PrintOptions {
         generic: args.to == Form::Generic,
         locations: args.locations,
-        ..hlo::print::PrintOptions::default()
     };
     let bytes = match args.to {
         Form::Stablehlo | Form::Generic => hlo::print::print_with(&module, options).into_bytes(),

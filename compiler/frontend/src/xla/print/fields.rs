@@ -65,11 +65,7 @@ fn own(p: &HloInstructionProto) -> Result<Vec<Attribute>, String> {
         | "reduce-scatter" | "get-dimension-size" | "set-dimension-size" => {
             out.push(("dimensions", braces(&p.dimensions)))
         }
-        "all-to-all" => {
-            if !p.dimensions.is_empty() {
-                out.push(("dimensions", braces(&p.dimensions)));
-            }
-        }
+        "all-to-all" if !p.dimensions.is_empty() => out.push(("dimensions", braces(&p.dimensions))),
         "iota" => out.push(("iota_dimension", list(&p.dimensions))),
         "get-tuple-element" => out.push(("index", p.tuple_index.to_string())),
         "slice" => {
