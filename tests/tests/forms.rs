@@ -90,7 +90,12 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "hlo",
         "HLO does not say for how many partitions it is, and for one a sharding means nothing",
     ),
-    // FIXME: `mhlo.backend_config` is an attribute of its own here, and the configuration in HLO.
+    (
+        "collectives/axis_index",
+        "hlo",
+        "HLO does not say for how many partitions it is, and for one the index is known",
+    ),
+    // `mhlo.backend_config` is an attribute of its own here, and the configuration in HLO.
     (
         "ops/custom_call_ffi",
         "hlo",

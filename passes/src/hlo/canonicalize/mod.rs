@@ -44,7 +44,7 @@ impl HloPass for Canonicalize {
         let one_partition = devices(module, "mhlo.num_partitions") <= 1;
         let facts = Facts {
             one_partition,
-            alone: one_partition && devices(module, "mhlo.num_replicas") <= 1,
+            alone: one_partition && devices(module, "mhlo.num_replicas") <= 1 && !names_others(module),
             comparators: approx_top_k::comparators(module),
         };
         rewrite_module(module, |b, op| visit(b, op, &facts))
@@ -63,6 +63,28 @@ struct Facts {
 
 fn devices(module: &Module, attribute: &str) -> i64 {
     module.attrs.get(attribute).and_then(Attr::as_int).unwrap_or(1)
+}
+
+/// Whether a collective names a device besides the first: HLO does not say how many there are.
+fn names_others(module: &Module) -> bool {
+    let mut others = false;
+    for func in &module.funcs {
+        func.walk(func.body(), &mut |f, op| {
+            let groups = match &f.op(op).kind {
+                OpKind::AllReduce(c) | OpKind::CollectiveBroadcast(c) => &c.replica_groups,
+                OpKind::AllGather(a) => &a.collective.replica_groups,
+                OpKind::ReduceScatter(r) => &r.collective.replica_groups,
+                OpKind::AllToAll(a) => &a.collective.replica_groups,
+                OpKind::CollectivePermute(c) => {
+                    others |= c.source_target_pairs.iter().any(|&(a, b)| a > 0 || b > 0);
+                    return;
+                }
+                _ => return,
+            };
+            others |= groups.iter().flatten().any(|&device| device > 0);
+        });
+    }
+    others
 }
 
 fn visit(b: &mut Builder<'_>, op: OpId, facts: &Facts) -> Result<Rewrite> {

@@ -205,6 +205,21 @@ fn a_sharding_call_is_an_identity_for_one_partition_only() -> Result<()> {
 }
 
 #[test]
+fn a_message_to_another_device_stays() -> Result<()> {
+    let permute = |pairs: &[(i64, i64)]| {
+        let kind = OpKind::CollectivePermute(CollectivePermute {
+            source_target_pairs: pairs.to_vec(),
+            channel_id: 1,
+            channel_type: 1,
+        });
+        module(&[(F32, &[4])], move |b, args| Ok(vec![b.op1(kind, args)?]))
+    };
+    assert_eq!(simplified(&mut permute(&[(0, 0)]))?, Vec::<&str>::new());
+    assert_eq!(simplified(&mut permute(&[(0, 1), (1, 0)]))?, ["collective_permute"]);
+    Ok(())
+}
+
+#[test]
 fn a_second_run_changes_nothing() -> Result<()> {
     let mut m = module(&[(F32, &[4, 4])], |b, args| {
         let x = b.transpose(args[0], &[1, 0])?;
