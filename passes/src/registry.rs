@@ -8,6 +8,7 @@ pub fn all() -> Vec<AnyPass> {
     let mut passes = vec![
         AnyPass::hlo(hlo::AutoCast),
         AnyPass::hlo(hlo::Canonicalize),
+        AnyPass::hlo(hlo::CombineAffine),
         AnyPass::hlo(hlo::ExpandOps),
         AnyPass::hlo(hlo::FoldConstants),
         AnyPass::hlo(hlo::Inline),
@@ -29,6 +30,7 @@ pub fn all() -> Vec<AnyPass> {
         AnyPass::hlo(hlo::HoistNarrowing),
         AnyPass::hlo(hlo::HoistScalars),
         AnyPass::hlo(hlo::OrientContractions),
+        AnyPass::hlo(hlo::OrientConvolutions),
         AnyPass::hlo(hlo::legalize::LegalizeWindow),
         AnyPass::hlo(hlo::MergeEqualOps),
         AnyPass::hlo(hlo::RecognizeActivations),

@@ -83,6 +83,8 @@ const BALANCED: &[&str] = &[
     "legalize-integer-contraction",
     "legalize-sort",
     "legalize-select-and-scatter",
+    "combine-affine",      // norms and activations are formulas now
+    "orient-convolutions", // padding is still theirs
     "legalize-convolution",
     "legalize-window",
     "legalize-gather",

@@ -24,6 +24,8 @@ pub(super) enum Form {
     Repeated,
     /// Columns on partitions.
     Transposed,
+    /// Rows of an image, shifted by positions of a kernel, see `convolution`.
+    Packed,
 }
 
 /// Identity of a block.
@@ -58,6 +60,8 @@ pub(super) struct Cache {
     pub columns: HashMap<(DType, u32), View>,
     /// Parts of blocks that were moved to partition 0.
     pub moved: HashMap<View, View>,
+    /// Signs of the block that windows were last taken of.
+    pub signs: HashMap<View, View>,
     /// Blocks of each storage, in the order they came.
     of_storage: HashMap<StorageId, Vec<BlockKey>>,
     /// Blocks that stay while a contraction goes over them again and again.
@@ -78,6 +82,7 @@ impl Cache {
             helpers: HashMap::new(),
             columns: HashMap::new(),
             moved: HashMap::new(),
+            signs: HashMap::new(),
             of_storage: HashMap::new(),
             pinned: None,
             pinned_since: 0,

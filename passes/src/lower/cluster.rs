@@ -13,10 +13,12 @@ use ferrite_ir::tile::{Inst, View};
 
 use super::block::{Blocks, Form, part};
 use super::contraction::{Contraction, Schedule};
+use super::convolution::Convolved;
 use super::elementwise::{Arg, Extent, Val};
 use super::fuse::{Access, Class, Cluster, access, reducer};
 use super::view::{StorageId, StridedView};
 use super::{Lower, device_dtype};
+use crate::hlo::orient_convolutions::is_oriented;
 
 /// A cluster while it is lowered.
 pub(super) struct Work<'c> {
@@ -33,6 +35,9 @@ pub(super) struct Work<'c> {
     /// Where results go, for the values that are needed outside.
     pub outputs: BTreeMap<ValueId, Blocks>,
     pub contractions: BTreeMap<OpId, Contraction>,
+    pub convolutions: BTreeMap<OpId, Convolved>,
+    /// Columns that are collected in one tile: the first one and their number.
+    span: (i64, i64),
     /// Views of operands from outside, cut into rows and columns.
     pub outside: BTreeMap<(ValueId, Class), Blocks>,
 }
@@ -70,12 +75,16 @@ impl Lower<'_> {
             self.empty_results(cluster)?;
             return Ok(None);
         }
-        let index = self.plan.cluster_of[first.index()].unwrap_or_default();
-        self.prepare(cluster, index).map(Some)
+        self.prepare_cluster(cluster).map(Some)
     }
 
     /// Computes some row tiles of a cluster.
     pub(super) fn run_tiles(&mut self, work: &mut Work<'_>, tiles: &[(i64, i64)]) -> Result<()> {
+        if let Some(image) = work.convolutions.values().next().cloned()
+            && !self.reduces(work)
+        {
+            return self.by_spans(work, &image, tiles, (0, Self::batch_of(&image)));
+        }
         let chunks: Vec<(i64, i64)> = (0..work.columns.max(1))
             .step_by(work.chunk.max(1) as usize)
             .map(|c0| (c0, work.chunk.min(work.columns - c0)))
@@ -102,6 +111,43 @@ impl Lower<'_> {
                 self.chunk(work, &mut state, r, c)?;
             }
             self.finish_rows(work, &mut state, r, chunks)?;
+        }
+        Ok(())
+    }
+
+    /// Operands, results and geometry of a cluster.
+    pub(super) fn prepare_cluster<'c>(&mut self, cluster: &'c Cluster) -> Result<Work<'c>> {
+        let first = cluster.ops.first();
+        let index = first.and_then(|op| self.plan.cluster_of[op.index()]).unwrap_or_default();
+        self.prepare(cluster, index)
+    }
+
+    /// The convolution of a cluster that goes by spans, and the cluster's row tiles.
+    pub(super) fn spanned(&self, work: &Work<'_>) -> Result<(Convolved, Vec<(i64, i64)>)> {
+        let convolved = work.convolutions.values().next().cloned();
+        let convolved = convolved.ok_or_else(|| Diagnostic::bug("a run of images has another contraction"))?;
+        Ok((convolved, self.row_tiles(work, 0, work.rows)))
+    }
+
+    /// Span by span of the pixels of some images of a convolution, in each all features: what comes next finds spans on chip as it
+    /// wants them.
+    pub(super) fn by_spans(
+        &mut self,
+        work: &mut Work<'_>,
+        image: &Convolved,
+        tiles: &[(i64, i64)],
+        images: (i64, i64),
+    ) -> Result<()> {
+        for span in self.spans(image, images) {
+            work.span = span;
+            let chunks = self.chunks_of_span(image, span);
+            work.chunk = chunks.iter().map(|c| c.1).max().unwrap_or(1);
+            for &r in tiles {
+                let mut state = RowState::default();
+                for &c in &chunks {
+                    self.chunk(work, &mut state, r, c)?;
+                }
+            }
         }
         Ok(())
     }
@@ -183,11 +229,20 @@ impl Lower<'_> {
             once: true,
             outputs: BTreeMap::new(),
             contractions: BTreeMap::new(),
+            convolutions: BTreeMap::new(),
+            span: (0, columns),
             outside: BTreeMap::new(),
         };
         for &op in &cluster.ops {
             self.loc = self.op_loc(op);
             let node = self.func.op(op).clone();
+            if let OpKind::Convolution(conv) = &node.kind
+                && is_oriented(conv)
+            {
+                let convolved = self.convolved(op)?;
+                work.convolutions.insert(op, convolved);
+                continue;
+            }
             if matches!(node.kind, OpKind::DotGeneral(_) | OpKind::Convolution(_)) {
                 let contraction = self.contraction(op)?;
                 work.contractions.insert(op, contraction);
@@ -280,6 +335,11 @@ impl Lower<'_> {
                 work.outputs.insert(result, blocks);
             }
         }
+        for blocks in work.outputs.values() {
+            if let Some(group) = self.group {
+                self.units.insert(blocks.storage, group);
+            }
+        }
         Ok(())
     }
 
@@ -357,6 +417,9 @@ impl Lower<'_> {
         if work.cluster.whole_rows {
             return work.columns;
         }
+        if let Some(x) = work.convolutions.values().next() {
+            return self.even_chunk(x);
+        }
         if !work.contractions.is_empty() {
             // One PSUM bank; ragged widths are balanced.
             let bank = self.bank_columns();
@@ -412,6 +475,13 @@ impl Lower<'_> {
             let result = self.func.result(op);
             let class = work.cluster.class.get(&result).copied().unwrap_or(Class::Full);
             let dtype = self.supported(self.func.tensor(result).dtype, node.loc)?;
+            if let Some(convolved) = work.convolutions.get(&op).cloned() {
+                let view = self.convolution_rows(&convolved, r, c, dtype)?;
+                let val = Val { view, row: c.1 == 1 };
+                self.finish_full(work, state, result, val.clone(), r, c)?;
+                full.insert(result, val);
+                continue;
+            }
             if let Some(contraction) = work.contractions.get(&op) {
                 let contraction = contraction.clone();
                 let val = self.contraction_rows(&contraction, r, c, dtype)?;
@@ -440,7 +510,7 @@ impl Lower<'_> {
                 .collect::<Result<Vec<Arg>>>()?;
             self.wanted = self
                 .collector(work, state, result, r)
-                .map(|all| part(&all, 0, r.1, c.0, c.1));
+                .map(|all| part(&all, 0, r.1, c.0 - work.span.0, c.1));
             let val = self.map_op(op, &args, e)?;
             self.wanted = None;
             self.finish_full(work, state, result, val.clone(), r, c)?;
@@ -452,21 +522,14 @@ impl Lower<'_> {
     /// The tile that collects all columns of an output, where it is computed in chunks and a row fits.
     fn collector(&mut self, work: &Work<'_>, state: &mut RowState, result: ValueId, r: (i64, i64)) -> Option<View> {
         let dtype = self.storage(work.outputs.get(&result)?.storage).dtype;
-        let fits = work.columns as usize * dtype.bytes() <= self.options.cache_bytes / 4;
-        if !work.collect || !fits || work.chunk >= work.columns {
+        let fits = work.span.1 as usize * dtype.bytes() <= self.options.cache_bytes / 4;
+        if !work.collect || !fits || work.chunk >= work.span.1 {
             return None;
         }
         if let Some(all) = state.collected.get(&result) {
             return Some(all.clone());
         }
-        let all = self.sbuf(
-            Extent {
-                p: r.1,
-                n: work.columns,
-            },
-            dtype,
-            "rows",
-        );
+        let all = self.sbuf(Extent { p: r.1, n: work.span.1 }, dtype, "rows");
         state.collected.insert(result, all.clone());
         Some(all)
     }
@@ -514,7 +577,7 @@ impl Lower<'_> {
             self.store_result(work, result, r, c, &view);
             return Ok(());
         };
-        let place = part(&all, 0, r.1, c.0, c.1);
+        let place = part(&all, 0, r.1, c.0 - work.span.0, c.1);
         if val.view != place {
             let src = if val.row {
                 super::block::repeat(&val.view, e.n)
@@ -523,8 +586,8 @@ impl Lower<'_> {
             };
             self.inst(Inst::TensorCopy { dst: place, src });
         }
-        if c.0 + c.1 == work.columns {
-            self.store_result(work, result, r, (0, work.columns), &all);
+        if c.0 + c.1 == work.span.0 + work.span.1 {
+            self.store_result(work, result, r, work.span, &all);
         }
         Ok(())
     }

@@ -209,7 +209,21 @@ impl Lower<'_> {
         view: StridedView,
         dims: impl Fn(&StridedView) -> (ViewDims, ViewDims, ViewDims),
     ) -> Result<Operand> {
-        let dtype = match device_dtype(self.func.tensor(value).dtype) {
+        let dtype = self.multiplied_dtype(value)?;
+        let (batch, free, contracting) = dims(&view);
+        Ok(Operand {
+            view,
+            batch,
+            free,
+            contracting,
+            dtype,
+            panel: 0,
+        })
+    }
+
+    /// The dtype that an operand has on the PE array.
+    pub(super) fn multiplied_dtype(&self, value: ValueId) -> Result<DType> {
+        Ok(match device_dtype(self.func.tensor(value).dtype) {
             d if self.machine.matmul_dtype_ok(d) => d,
             // Integers go through fp32, where products of 8-bit values and their sums are exact up to 2^24.
             DType::I8 | DType::U8 | DType::I16 | DType::U16 | DType::I4 | DType::U4 => DType::F32,
@@ -223,15 +237,6 @@ impl Lower<'_> {
                     )
                     .help("convert the operands to f32 or bf16 first"));
             }
-        };
-        let (batch, free, contracting) = dims(&view);
-        Ok(Operand {
-            view,
-            batch,
-            free,
-            contracting,
-            dtype,
-            panel: 0,
         })
     }
 
@@ -392,7 +397,7 @@ impl Lower<'_> {
     }
 
     /// A block as a tile of its own width, whatever repeats in it.
-    fn fetch_tile(&mut self, blocks: &Blocks, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<View> {
+    pub(super) fn fetch_tile(&mut self, blocks: &Blocks, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<View> {
         let fetched = self.fetch_exact(blocks, r, c, dtype)?;
         Ok(if fetched.row && c.1 > 1 {
             super::block::repeat(&fetched.view, c.1)

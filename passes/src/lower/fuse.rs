@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, Convolution, Func, OpId, OpKind, RegionId, UnaryOp, ValueId};
 
+use crate::hlo::orient_convolutions::is_oriented;
+
 /// What an element of a cluster's value stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -310,13 +312,16 @@ pub fn features_last(conv: &Convolution) -> bool {
     conv.dims.output_feature > conv.dims.output_batch + 1
 }
 
-/// A convolution as batches of rows and columns in the row-major order of its result: pixels by features where features
-/// are innermost, features of a group by pixels where they follow the batch.
+/// A convolution as batches of rows and columns in the row-major order of its result: features by pixels of all images
+/// where features come first, pixels by features where they are innermost, features of a group by pixels where they follow
+/// the batch.
 pub fn convolution_rows(conv: &Convolution, result: &[i64]) -> (i64, i64, i64) {
     let features = result[conv.dims.output_feature as usize];
     let batch = result[conv.dims.output_batch as usize];
     let pixels: i64 = conv.dims.output_spatial.iter().map(|&d| result[d as usize]).product();
-    if features_last(conv) {
+    if is_oriented(conv) {
+        (1, features, batch * pixels)
+    } else if features_last(conv) {
         (1, batch * pixels, features)
     } else {
         (

@@ -10,6 +10,8 @@
 //! * `elementwise`: operations on tiles as engine instructions;
 //! * `interleave`: clusters that share batch indices, batch by batch;
 //! * `contraction`: dots and convolutions on the PE array;
+//! * `images`: runs of convolutions and pooling that take a few images at a time;
+//! * `convolution`: convolutions with their features first, kernel position by kernel position;
 //! * `moves`: everything that only moves data;
 //! * `control`: loops and branches;
 //! * `cumulative`: running reductions;
@@ -17,6 +19,7 @@
 //! * `wide`: conversions from and to 64 bits;
 //! * `outputs`: which results may be computed in a buffer that input and output share;
 //! * `windows`: reductions over windows;
+//! * `pool`: reductions over windows of images with their features first;
 //! * `cleanup`: removes stores that nothing reads;
 //! * `fuse_instructions`: several steps in one instruction.
 //!
@@ -28,19 +31,22 @@ mod cleanup;
 mod cluster;
 mod contraction;
 mod control;
+mod convolution;
 mod cumulative;
 mod elementwise;
 pub mod fuse;
 mod fuse_instructions;
+mod images;
 mod interleave;
 mod known;
 mod moves;
 mod outputs;
+mod pool;
 pub mod view;
 mod wide;
 mod windows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -119,6 +125,10 @@ struct Lower<'a> {
     local: Option<BTreeSet<ValueId>>,
     /// Storages that several values share.
     shared: BTreeSet<StorageId>,
+    /// Images that go by together, where a batch is cut.
+    group: Option<i64>,
+    /// Images that went by together when the images in a storage were computed.
+    units: BTreeMap<StorageId, i64>,
     /// Where the next operation of the program should write its result, if somebody collects it.
     wanted: Option<View>,
     /// Location given to emitted operations.
@@ -158,6 +168,8 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         step: 0,
         local: None,
         shared: BTreeSet::new(),
+        group: None,
+        units: BTreeMap::new(),
         wanted: None,
         loc: LocId::UNKNOWN,
     };
@@ -201,17 +213,24 @@ impl<'a> Lower<'a> {
     fn steps(&mut self) -> Result<()> {
         let plan = self.plan.clone();
         let mut step = 0;
-        while let Some(&node) = plan.nodes.get(step) {
+        while step < plan.nodes.len() {
+            if let Some(run) = self.image_run(&plan, step) {
+                self.lower_run(&plan, &run)?;
+                step = run.end;
+                continue;
+            }
             self.step = step;
-            step += match node {
-                Node::Cluster(_) => self.batch_by_batch(&plan, step)?,
-                Node::Move(op) => {
-                    self.move_op(op)?;
-                    1
-                }
-            };
+            step += self.node(&plan, step)?;
         }
         Ok(())
+    }
+
+    /// Lowers the step of a plan, and those that can run with it; how many they are.
+    fn node(&mut self, plan: &Plan, step: usize) -> Result<usize> {
+        match plan.nodes[step] {
+            Node::Cluster(_) => self.batch_by_batch(plan, step),
+            Node::Move(op) => self.move_op(op).map(|()| 1),
+        }
     }
 
     fn error_at(&self, loc: LocId, code: Code, message: impl Into<String>) -> Diagnostic {

@@ -17,6 +17,7 @@ use super::elementwise::Extent;
 use super::fuse::{Graph, reducer};
 use super::view::{StridedView, ViewDim, merged};
 use super::{Lower, device_dtype};
+use crate::hlo::legalize::window::is_image_window;
 
 /// Scatters on the way from an input to the output that shares its buffer, without anything else in between.
 pub(super) fn in_place_updates(graph: &Graph<'_>) -> BTreeSet<OpId> {
@@ -144,6 +145,7 @@ impl Lower<'_> {
                     Some(binary) if cumulative(window, &self.func.tensor(node.operands[0]).shape).is_some() => {
                         self.cumulate(op, binary)
                     }
+                    Some(_) if is_image_window(self.func, op) => self.pool(op),
                     Some(binary) if plain => {
                         let strides = (window.window_strides.clone(), window.window_dilations.clone());
                         self.reduce_window(op, binary, &window.window_dimensions, &strides.0, &strides.1)

@@ -12,6 +12,9 @@
 //! whose windows do not overlap (pointwise, patches, one window for the whole image, and the weight gradients of
 //! these) is a `dot_general` of reshaped operands. Strides, `rhs_dilation` and feature groups remain otherwise.
 //!
+//! A convolution with its features first (`orient-convolutions`) keeps its padding where one kernel position needs none of it: the
+//! lowering then leaves out what lies outside. It never becomes a `dot_general`.
+//!
 //! Needs: verified static `hlo`. Leaves: verified `hlo`; every convolution as said.
 
 use ferrite_ir::dtype::DType;
@@ -19,6 +22,7 @@ use ferrite_ir::hlo::{Builder, Convolution, Dims, DotDims, DotGeneral, OpId, OpK
 
 use super::data::pad_or_slice;
 use super::rewrite::{Rewrite, Step, operands, refuse, result_type};
+use crate::hlo::orient_convolutions::is_oriented;
 
 /// The rule of `legalize-convolution`.
 pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
@@ -43,6 +47,17 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         lhs: o[0],
         rhs: o[1],
     };
+    if is_oriented(&state.conv) {
+        if !state.clips(b)? {
+            state.pad_input(b)?;
+        }
+        state.reverse_kernel(b)?;
+        if state.conv == original {
+            return Ok(None);
+        }
+        let kind = OpKind::Convolution(state.conv);
+        return Ok(Some(vec![b.op1_as(kind, &[state.lhs, state.rhs], result)?]));
+    }
     state.pad_input(b)?;
     state.reverse_kernel(b)?;
     state.regroup_batch(b)?;
@@ -98,6 +113,19 @@ impl State {
         let value = b.op1_as(kind, &[self.lhs, self.rhs], ty)?;
         let back: Dims = (0..order.len() as i64).map(place).collect();
         Ok(b.transpose(value, &back)?)
+    }
+
+    /// Whether one kernel position meets an element of the input for every element of the result: then the others add to it where
+    /// they meet one, and padding need not be there.
+    fn clips(&self, b: &Builder<'_>) -> Step<bool> {
+        let c = &self.conv;
+        let (x, k) = (b.tensor(self.lhs)?, b.tensor(self.rhs)?);
+        let covered = (0..c.padding.len()).all(|i| {
+            let size = x.shape[c.dims.input_spatial[i] as usize];
+            let taps = k.shape[c.dims.kernel_spatial[i] as usize];
+            covering_tap(c, i, size, taps).is_some()
+        });
+        Ok(covered && c.lhs_dilation.iter().all(|&d| d == 1))
     }
 
     fn pad_input(&mut self, b: &mut Builder<'_>) -> Step<()> {
@@ -208,6 +236,18 @@ impl State {
         let dot = b.transpose(dot, &source)?;
         Ok(Some(b.reshape(dot, &result.shape)?))
     }
+}
+
+/// The first position of the kernel along spatial dimension `i` that meets an element of an input of `size` elements for every
+/// position of the result.
+pub(crate) fn covering_tap(c: &Convolution, i: usize, size: i64, taps: i64) -> Option<i64> {
+    let (low, high) = c.padding[i];
+    let reach = (taps - 1) * c.rhs_dilation[i] + 1;
+    let last = (size + low + high - reach) / c.window_strides[i] * c.window_strides[i];
+    (0..taps).find(|t| {
+        let first = t * c.rhs_dilation[i] - low;
+        first >= 0 && first + last < size
+    })
 }
 
 /// How one spatial dimension of the input falls apart into output position and window position.

@@ -5,7 +5,7 @@
 //! have the location of what they replace. Arithmetic that a pass adds stays in the element type it works on: nothing
 //! here is subject to auto-cast any more.
 
-mod body;
+pub(crate) mod body;
 pub mod complex;
 mod complex_functions;
 pub mod control;

@@ -11,11 +11,15 @@
 //! dimension `d` of size `n` with `window_dimensions[d] = n`, padding `(n-1, 0)` (a prefix) or `(0, n-1)` (a suffix), and
 //! sizes, strides, dilations of 1 and padding 0 everywhere else. See [`cumulative`].
 //!
+//! Windows of an image whose first two dimensions have none keep their padding, which is the neutral element; it is not there when they
+//! are computed. Padding that the program wrote before them becomes theirs.
+//!
 //! Steps: windows are reduced one dimension at a time, the innermost first, so that the order of elements is kept;
 //! along a dimension by doubling (`log2` of the window) or, where windows move by more than one, by its slices.
 //!
 //! Needs: verified static `hlo`. Leaves: verified `hlo`; every `reduce_window` as said.
 
+use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, Builder, Dims, Func, OpId, OpKind, Reduce, ReduceWindow, RegionId, ValueId, neutral};
 
 use super::body::{apply_body, reducer_region, single_reducer};
@@ -135,6 +139,12 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     if cumulative(b.func, op).is_some() {
         return Ok(None);
     }
+    if let Some(windows) = absorb_padding(b, op, &w)? {
+        return Ok(Some(windows));
+    }
+    if is_image_window(b.func, op) {
+        return Ok(None);
+    }
     let canonical = w.padding.iter().all(|&p| p == (0, 0)) && w.base_dilations.iter().all(|&d| d == 1);
     let global = canonical && (0..shape.len()).all(|d| w.window_dimensions[d] == 1 || out[d] == 1);
     if single.is_some_and(is_device_reducer) && canonical && !global && b.tensor(o[0])?.dtype == dtypes[0] {
@@ -167,6 +177,72 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     }
     let windows = Windows { w: &w, body, out: &out };
     Ok(Some(windows.lower(b, &inputs, &inits, single)?))
+}
+
+/// Whether these are windows of an image whose first two dimensions have none, with the neutral element as padding: the lowering leaves
+/// padding out.
+pub(crate) fn is_image_window(func: &Func, op: OpId) -> bool {
+    let o = func.op(op);
+    let OpKind::ReduceWindow(w) = &o.kind else { return false };
+    let (Some(kind), [x, init]) = (single_reducer(func, o.regions[0]), &o.operands[..]) else {
+        return false;
+    };
+    let (ty, out) = (func.tensor(*x), func.tensor(o.results[0]));
+    let rank = ty.rank();
+    let one = |d: usize| w.window_dimensions[d] == 1 && w.window_strides[d] == 1 && w.padding[d] == (0, 0);
+    let reducer = matches!(kind, BinaryOp::Add | BinaryOp::Maximum | BinaryOp::Minimum);
+    let floats = matches!(ty.dtype, DType::F32 | DType::BF16 | DType::F16) && ty.dtype == out.dtype;
+    let plain = w.base_dilations.iter().chain(&w.window_dilations).all(|&d| d == 1);
+    if !(3..=4).contains(&rank) || !one(0) || !one(1) || !reducer || !floats || !plain || out.element_count() == 0 {
+        return false;
+    }
+    let neutral_init = matches!(func.def_kind(*init), Some(OpKind::Constant(literal))
+        if neutral(kind, func.tensor(*init)).is_some_and(|n| n.element(0) == literal.element(0)));
+    // Every window has an element, and not all of them one of all.
+    let meets = (2..rank).all(|d| {
+        let last = (out.shape[d] - 1) * w.window_strides[d] - w.padding[d].0;
+        w.padding[d].0 < w.window_dimensions[d] && last < ty.shape[d] && w.padding[d].0 >= 0 && w.padding[d].1 >= 0
+    });
+    let global = (2..rank).all(|d| w.window_dimensions[d] == 1 || out.shape[d] == 1);
+    neutral_init && meets && !global
+}
+
+/// Padding with the neutral element that stands before windows becomes theirs.
+fn absorb_padding(b: &mut Builder<'_>, op: OpId, w: &ReduceWindow) -> Rewrite {
+    let o = operands(b, op);
+    let (Some(def), [x, init]) = (b.func.def(o[0]), &o[..]) else {
+        return Ok(None);
+    };
+    let OpKind::Pad(pad) = b.func.op(def).kind.clone() else {
+        return Ok(None);
+    };
+    let element = |v: ValueId| match b.func.def_kind(v) {
+        Some(OpKind::Constant(literal)) if literal.ty().element_count() > 0 => Some(literal.element(0).to_vec()),
+        _ => None,
+    };
+    let filler = b.func.op(def).operands[1];
+    let grows = pad.low.iter().chain(&pad.high).all(|&p| p >= 0) && pad.interior.iter().all(|&p| p == 0);
+    let same = element(filler).is_some() && element(filler) == element(*init);
+    if !grows || !same || w.base_dilations.iter().any(|&d| d != 1) || b.tensor(*x)?.dtype != b.tensor(filler)?.dtype {
+        return Ok(None);
+    }
+    let kind = OpKind::ReduceWindow(ReduceWindow {
+        padding: (0..w.padding.len())
+            .map(|d| (w.padding[d].0 + pad.low[d], w.padding[d].1 + pad.high[d]))
+            .collect(),
+        ..w.clone()
+    });
+    let inner = b.func.op(def).operands[0];
+    let regions = b.func.op(op).regions.to_vec();
+    let ty = b.func.tensor(b.func.op(op).results[0]).clone();
+    let windows = b.op_id(kind, &[inner, *init], &regions, Some(&[ty.into()]))?;
+    if is_image_window(b.func, windows) {
+        return Ok(Some(vec![b.func.result(windows)]));
+    }
+    // Elsewhere padding is explicit.
+    let region = b.region;
+    b.func.region_mut(region).ops.retain(|&o| o != windows);
+    Ok(None)
 }
 
 fn is_device_reducer(op: BinaryOp) -> bool {
