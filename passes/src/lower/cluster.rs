@@ -689,7 +689,9 @@ impl Lower<'_> {
                 let read_later = self.last_use[self.graph.trace(v).0.index()] > self.step;
                 let passes = varies && !read_later && (work.once || chunk_alone);
                 let before = self.cache.mark_passing(passes);
-                let fetched = if chunk_alone {
+                let fetched = if class == Class::Full && !work.convolutions.is_empty() {
+                    self.fetch_in_span(blocks, r, work.span, columns, dtype)
+                } else if chunk_alone {
                     self.fetch_exact(blocks, r, columns, dtype)
                 } else {
                     self.fetch(blocks, r, columns, dtype)

@@ -18,7 +18,7 @@ use ferrite_ir::machine::Engine;
 use ferrite_ir::tile::{ApDim, ApDims, DmaOp, DmaPiece, Inst, Mem, OpKind as TileKind, Space, View};
 
 use super::Lower;
-use super::block::{BlockKey, Blocks, Form, part};
+use super::block::{BlockKey, Blocks, Fetched, Form, part, sub_columns};
 use super::view::{RowBox, StorageId, StridedView, ViewDim, ViewDims, merged, row_boxes};
 use crate::hlo::legalize::convolution::covering_tap;
 
@@ -300,6 +300,27 @@ impl Lower<'_> {
                     .collect()
             }
         }
+    }
+
+    /// [`Lower::fetch`] for columns of a span: all of it, as it was computed, and nothing beyond, which may not be there yet.
+    pub(super) fn fetch_in_span(
+        &mut self,
+        blocks: &Blocks,
+        r: (i64, i64),
+        span: (i64, i64),
+        c: (i64, i64),
+        dtype: DType,
+    ) -> Result<Fetched> {
+        if span.1 <= self.wide_columns(DType::F32) {
+            let all = self.fetch_exact(blocks, r, span, dtype)?;
+            if all.row && span.1 > 1 {
+                return Ok(all);
+            }
+            if let Some(view) = sub_columns(&all.view, c.0 - span.0, c.1) {
+                return Ok(Fetched { view, row: c.1 == 1 });
+            }
+        }
+        self.fetch_exact(blocks, r, c, dtype)
     }
 
     /// Images of a convolution.
