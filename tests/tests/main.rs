@@ -12,6 +12,7 @@ mod faults;
 mod filetests;
 mod forms;
 mod fuzz_smoke;
+mod images;
 mod legalize;
 mod open_dimensions;
 mod random_ops;

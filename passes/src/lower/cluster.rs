@@ -118,7 +118,9 @@ impl Lower<'_> {
     /// Operands, results and geometry of a cluster.
     pub(super) fn prepare_cluster<'c>(&mut self, cluster: &'c Cluster) -> Result<Work<'c>> {
         let first = cluster.ops.first();
-        let index = first.and_then(|op| self.plan.cluster_of[op.index()]).unwrap_or_default();
+        let index = first
+            .and_then(|op| self.plan.cluster_of[op.index()])
+            .unwrap_or_default();
         self.prepare(cluster, index)
     }
 

@@ -292,9 +292,7 @@ impl Lower<'_> {
             Unit::Rows(rows) => {
                 let inner = pixels / sizes[0];
                 let bands = (0..sizes[0]).step_by(rows as usize);
-                let bands: Vec<(i64, i64)> = bands
-                    .map(|y| (y * inner, rows.min(sizes[0] - y) * inner))
-                    .collect();
+                let bands: Vec<(i64, i64)> = bands.map(|y| (y * inner, rows.min(sizes[0] - y) * inner)).collect();
                 (images.0..end)
                     .flat_map(|n| bands.iter().map(move |&(at, count)| (n * pixels + at, count)))
                     .collect()

@@ -36,7 +36,7 @@ pub(super) struct Run {
 /// A step of a run, ready to take images.
 enum Taker<'p> {
     Cluster(Box<Work<'p>>, Convolved, Vec<(i64, i64)>),
-    Pool(Pool),
+    Pool(Box<Pool>),
 }
 
 /// What a step of a run needs on chip, in bytes per partition.
@@ -72,7 +72,8 @@ impl Lower<'_> {
                 .map(|v| self.graph.trace(v).0)
                 .collect();
             let Some(need) = self.need(plan, step).filter(|n| n.batch == first.batch) else {
-                if reads.iter().any(|v| inside.contains(v)) {
+                // A move may update a buffer that images were read from.
+                if matches!(plan.nodes[step], Node::Move(_)) || reads.iter().any(|v| inside.contains(v)) {
                     break;
                 }
                 before.push(step);
@@ -90,7 +91,9 @@ impl Lower<'_> {
             inside.extend(members.iter().map(|&op| self.func.result(op)));
             needs.push(need);
             images.push(step);
-            let Some(group) = self.group_of(plan, &images, &needs, limit) else { break };
+            let Some(group) = self.group_of(plan, &images, &needs, limit) else {
+                break;
+            };
             best = Some((group, images.len(), before.len(), step + 1));
         }
         let (group, count, early, end) = best?;
@@ -215,11 +218,12 @@ impl Lower<'_> {
                     let (convolved, tiles) = self.spanned(&work)?;
                     Taker::Cluster(Box::new(work), convolved, tiles)
                 }
-                Node::Move(op) => Taker::Pool(self.prepare_pool(op)?),
+                Node::Move(op) => Taker::Pool(Box::new(self.prepare_pool(op)?)),
             });
         }
         for image in (0..run.batch).step_by(run.group as usize) {
-            for taker in &mut takers {
+            for (taker, &step) in takers.iter_mut().zip(&run.images) {
+                self.step = step;
                 match taker {
                     Taker::Cluster(work, convolved, tiles) => {
                         self.by_spans(work, convolved, tiles, (image, run.group))?;
