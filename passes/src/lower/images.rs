@@ -35,7 +35,7 @@ pub(super) struct Run {
 
 /// A step of a run, ready to take images.
 enum Taker<'p> {
-    Cluster(Box<Work<'p>>, Convolved, Vec<(i64, i64)>),
+    Cluster(Box<(Work<'p>, Convolved)>, Vec<(i64, i64)>),
     Pool(Box<Pool>),
 }
 
@@ -216,7 +216,7 @@ impl Lower<'_> {
                 Node::Cluster(index) => {
                     let work = self.prepare_cluster(&plan.clusters[index])?;
                     let (convolved, tiles) = self.spanned(&work)?;
-                    Taker::Cluster(Box::new(work), convolved, tiles)
+                    Taker::Cluster(Box::new((work, convolved)), tiles)
                 }
                 Node::Move(op) => Taker::Pool(Box::new(self.prepare_pool(op)?)),
             });
@@ -225,7 +225,8 @@ impl Lower<'_> {
             for (taker, &step) in takers.iter_mut().zip(&run.images) {
                 self.step = step;
                 match taker {
-                    Taker::Cluster(work, convolved, tiles) => {
+                    Taker::Cluster(opened, tiles) => {
+                        let (work, convolved) = &mut **opened;
                         self.by_spans(work, convolved, tiles, (image, run.group))?;
                     }
                     Taker::Pool(pool) => self.pool_images(pool, (image, run.group))?,

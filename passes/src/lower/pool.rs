@@ -390,10 +390,9 @@ mod tests {
                 let parts = segments(&axis, band, 0, out);
                 for o in 0..out {
                     let mut taken: Vec<i64> = Vec::new();
-                    let mut begun = 0;
-                    for s in parts.iter().filter(|s| (s.out.0..s.out.0 + s.out.1).contains(&o)) {
+                    let of_output = parts.iter().filter(|s| (s.out.0..s.out.0 + s.out.1).contains(&o));
+                    for (begun, s) in of_output.enumerate() {
                         assert!(s.first == (begun == 0));
-                        begun += 1;
                         let at = |t: i64| o * stride - low + t;
                         taken.extend((s.taps.0..s.taps.0 + s.taps.1).map(at));
                         assert!((s.taps.0..s.taps.0 + s.taps.1).all(|t| at(t) / band == s.band));
