@@ -1,4 +1,6 @@
 //! What the benchmarks share: where cases lie, the least time a case can take, the calibration of the simulator, a program to time it with.
+//!
+//! *Where to start.* The executables: `record` measures the benchmark cases, `calibrate` compares the simulator with published measurements.
 
 pub mod calibration;
 pub mod speed;

@@ -10,6 +10,10 @@
 //! locations), [`diag`] (diagnostics), [`machine`] (everything known about a target) and [`text`] (the one MLIR text
 //! syntax of all levels).
 //!
+//! *Where to start.* [`hlo::Module`] and [`hlo::Func`] for programs over tensors, with [`hlo::parse`] and [`hlo::print`] for their text;
+//! [`tile::Program`] for what one core runs; [`machine::MachineModel::target`] for a machine. Every operation with its attributes is in
+//! [`hlo::OpKind`], [`tile::OpKind`] and [`isa::Op`].
+//!
 //! This crate decides nothing, reads no file but its own target data, and depends on none of our crates.
 
 pub mod diag;

@@ -4,11 +4,15 @@
 
 use std::error::Error;
 
+// ANCHOR: uses
 use ferrite_ir::diag::Result;
-use ferrite_ir::hlo::{Func, Module, OpId, OpKind, UnaryOp, ValueId, parse, print, verify};
+use ferrite_ir::hlo::{Func, Module, OpId, OpKind, UnaryOp, ValueId};
+use ferrite_passes::pass::{Changed, HloPass, PassContext};
+// ANCHOR_END: uses
+
+use ferrite_ir::hlo::{parse, print, verify};
 use ferrite_ir::machine::MachineModel;
 use ferrite_passes::options::CompileOptions;
-use ferrite_passes::pass::{Changed, HloPass, PassContext};
 
 // ANCHOR: pass
 /// Replaces a negation of a negation by its operand.

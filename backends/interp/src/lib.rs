@@ -8,6 +8,8 @@
 //! should be closer to mathematics than what is compared with it.
 //!
 //! A module that was not verified may be refused with a diagnostic, but gives no panic.
+//!
+//! *Where to start.* [`interpret`] runs a module on [`Tensor`]s; [`Interpreter`] has limits and several devices besides.
 
 mod body;
 mod check;

@@ -3,6 +3,8 @@
 //! A NEFF is a 1024-byte header and a tar archive with JSON descriptions, instruction binaries and constants.
 //! Everything AWS documents about it is followed; the binary form of instructions is not public, and ours is used in
 //! its place ([`header::FERRITE_FEATURE`] marks such files, which run in Ferrite's simulator and not on a device).
+//!
+//! *Where to start.* [`Neff::read_file`] and [`Neff::write_file`]; what a file holds is in [`Neff::programs`].
 
 pub mod archive;
 pub mod container;

@@ -8,14 +8,14 @@ use std::io::Write;
 use embedded_graphics::mono_font::{MonoTextStyle, ascii};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
+use embedded_graphics::primitives::{Line, PrimitiveStyle, Rectangle};
 use embedded_graphics::text::{Alignment, Text, TextStyleBuilder};
 
 use crate::occupancy;
 use crate::profile::Profile;
 use crate::summary::Summary;
 
-const WIDTH: u32 = 1200;
+const WIDTH: u32 = Canvas::WIDTH;
 const LEFT: i32 = 110;
 const RIGHT: i32 = 70;
 const TOP: i32 = 56;
@@ -23,9 +23,22 @@ const ROW: i32 = 46;
 const GAP: i32 = 10;
 const BIN: i32 = 2;
 
-const INK: Color = Color(0x1f2933);
-const FAINT: Color = Color(0x7b8794);
-const EMPTY: Color = Color(0xf0f3f6);
+const INK: Color = Ink::INK;
+const FAINT: Color = Ink::FAINT;
+const EMPTY: Color = Ink::EMPTY;
+
+/// Colors that all pictures share.
+pub(crate) struct Ink;
+
+impl Ink {
+    /// Titles.
+    pub const INK: Color = Color(0x1f2933);
+    /// Scales.
+    pub const FAINT: Color = Color(0x7b8794);
+    /// Background of rows, and grids.
+    pub const EMPTY: Color = Color(0xf0f3f6);
+}
+
 /// One per engine, in the order of the rows.
 const ENGINES: [Color; 5] = [
     Color(0xd9480f),
@@ -38,7 +51,7 @@ const DMA: Color = Color(0x0c8599);
 
 /// Red, green and blue of eight bits each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Color(u32);
+pub(crate) struct Color(pub u32);
 
 /// A picture of fixed size in pixels.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,12 +61,18 @@ pub struct Figure {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Shape {
+pub(crate) enum Shape {
     Rect {
         x: i32,
         y: i32,
         width: u32,
         height: u32,
+        color: Color,
+    },
+    Line {
+        from: (i32, i32),
+        to: (i32, i32),
+        width: u32,
         color: Color,
     },
     /// `x` is the side named by the alignment, `y` the baseline.
@@ -135,6 +154,11 @@ impl Figure {
         }
     }
 
+    /// A picture of these shapes, `height` pixels high.
+    pub(crate) fn of(shapes: Vec<Shape>, height: u32) -> Figure {
+        Figure { height, shapes }
+    }
+
     /// The picture as SVG.
     pub fn svg(&self) -> String {
         let mut out = format!(
@@ -154,6 +178,11 @@ impl Figure {
                     out,
                     "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"#{:06x}\"/>",
                     color.0
+                ),
+                Shape::Line { from, to, width, color } => writeln!(
+                    out,
+                    "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"#{:06x}\" stroke-width=\"{width}\"/>",
+                    from.0, from.1, to.0, to.1, color.0
                 ),
                 Shape::Text {
                     x,
@@ -196,6 +225,9 @@ impl Figure {
                     color,
                 } => Rectangle::new(Point::new(*x, *y), Size::new(*width, *height))
                     .into_styled(PrimitiveStyle::with_fill(rgb(*color)))
+                    .draw(&mut canvas),
+                Shape::Line { from, to, width, color } => Line::new(Point::new(from.0, from.1), Point::new(to.0, to.1))
+                    .into_styled(PrimitiveStyle::with_stroke(rgb(*color), *width))
                     .draw(&mut canvas),
                 Shape::Text {
                     x,
@@ -294,9 +326,14 @@ pub(crate) fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-struct Canvas {
+pub(crate) struct Canvas {
     height: u32,
     pixels: Vec<u8>,
+}
+
+impl Canvas {
+    /// Width of every picture.
+    pub const WIDTH: u32 = 1200;
 }
 
 impl OriginDimensions for Canvas {

@@ -2,7 +2,10 @@
 //! pictures.
 //!
 //! Everything is made from a [`Profile`]; [`write_all`] puts the usual set of files into a folder.
+//!
+//! *Where to start.* [`Summary::new`] for the figures of a run, [`write_all`] for its files, [`Chart`] for a plot of anything else.
 
+pub mod chart;
 pub mod figure;
 pub mod hot;
 pub mod html;
@@ -14,6 +17,7 @@ pub mod trace;
 
 mod files;
 
+pub use chart::{Chart, Series};
 pub use figure::Figure;
 pub use files::{Written, write_all};
 pub use hot::{Hot, hottest};

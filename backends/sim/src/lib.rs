@@ -10,6 +10,8 @@
 //! * `run`, `tensor_time`, `dma`, `rings`: when they do it.
 //!
 //! Deliberately absent: the compiler. The simulator judges programs by the documented facts alone.
+//!
+//! *Where to start.* [`Simulator::new`] checks a program; [`Simulator::run`] computes its outputs and time, [`Simulator::profile`] its time alone.
 
 mod check;
 mod cluster;

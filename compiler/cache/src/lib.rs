@@ -14,6 +14,8 @@
 //! In: bytes and flags. Out: files, whole or not at all. An entry counts as done only when `model.done` is there and
 //! the digest fits, so a process may die at any moment; the lock is one of the kernel's and dies with its process.
 //! What a NEFF is, is not known here: callers pass a check for entries that have no digest.
+//!
+//! *Where to start.* [`Cache`] for a folder, [`Key`] for what names an entry, [`Places`] for a folder with a store behind it.
 
 pub mod digest;
 mod entry;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::hlo::{Module, TensorType};
@@ -10,15 +9,13 @@ use ferrite_ir::isa;
 use ferrite_ir::machine::MachineModel;
 use ferrite_neff::Neff;
 use ferrite_passes::hlo::bind_dimensions;
-use ferrite_passes::lower::{self, LowerOptions};
-use ferrite_passes::pass::{AnyPass, PassContext, Run};
-use ferrite_passes::tile::{self, TileOptions};
+use ferrite_passes::program::Program;
 
+use crate::extensions::Extensions;
 use crate::names::Names;
 use crate::options::CompileOptions;
-use crate::pipeline::Pipeline;
-use crate::record::{Print, Program, Recorder, Timing};
-use crate::{catalogue, checks, files, flops, run};
+use crate::record::{Print, Recorder, Timing};
+use crate::{catalogue, checks, files, flops, manager, pipeline, run};
 
 /// The outcome of a compilation.
 #[derive(Clone, Debug)]
@@ -29,14 +26,18 @@ pub struct Compiled {
     pub warnings: Vec<Diagnostic>,
     /// Steps with their times.
     pub timings: Vec<Timing>,
-    /// Programs that `--print-after` asked for.
+    /// Programs that `--print-after` and its like asked for.
     pub prints: Vec<Print>,
 }
 
-/// The machine model that the options name.
-pub fn machine(target: &str, file: Option<&Path>) -> Result<Arc<MachineModel>> {
+/// The machine model of a file, if one is given, else of a target that was added or is built in.
+///
+/// # Errors
+/// A target that is not known, a file that cannot be read.
+pub fn machine(target: &str, file: Option<&Path>, extensions: &Extensions) -> Result<Arc<MachineModel>> {
     let Some(path) = file else {
-        return MachineModel::target(target);
+        let added = extensions.find_machine(target).map(|(machine, _)| machine.clone());
+        return added.map_or_else(|| MachineModel::target(target), Ok);
     };
     let text = String::from_utf8(files::read(path)?)
         .map_err(|_| Diagnostic::error(Code::Parse, format!("`{}` is not UTF-8 text", path.display())))?;
@@ -49,7 +50,7 @@ pub fn machine(target: &str, file: Option<&Path>) -> Result<Arc<MachineModel>> {
 /// All errors that the first failing stage found.
 pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled, Vec<Diagnostic>> {
     let one = |e: Diagnostic| vec![e];
-    let machine = machine(&options.target, options.machine.as_deref()).map_err(one)?;
+    let machine = options.machine_model().map_err(one)?;
     if !options.dim_bindings.is_empty() {
         bind_dimensions::bind(&mut module, &options.dim_bindings, &machine).map_err(one)?;
     }
@@ -66,39 +67,24 @@ pub fn compile(mut module: Module, options: &CompileOptions) -> Result<Compiled,
     stages(module, options, &machine).map_err(|errors| catalogue::explain(errors, suspects))
 }
 
-fn stages(
-    mut module: Module,
-    options: &CompileOptions,
-    machine: &Arc<MachineModel>,
-) -> Result<Compiled, Vec<Diagnostic>> {
+fn stages(module: Module, options: &CompileOptions, machine: &Arc<MachineModel>) -> Result<Compiled, Vec<Diagnostic>> {
     let one = |e: Diagnostic| vec![e];
     let mut recorder = Recorder::new(options).map_err(one)?;
-    let passes = Pipeline::of(options.opt_level).resolve().map_err(one)?;
+    let passes = pipeline::whole(options).map_err(one)?;
     let model_flops = flops::model_flops(&module);
-    let hlo_op_count = Program::Hlo(&module).ops() as u64;
-    let warnings = run_passes(&mut module, &passes, options, machine, &mut recorder)?;
-    catalogue::check_static(&module)?;
-
-    let start = Instant::now();
-    let lower_options = LowerOptions {
-        input_names: options.input_names.clone(),
-        output_names: options.output_names.clone(),
-        ..LowerOptions::new(machine)
-    };
-    let lowered = lower::lower(&module, machine, &lower_options).map_err(one)?;
-    recorder.done("lower", start, Program::Tile(&lowered))?;
-    drop(module);
-
-    let start = Instant::now();
-    let defaults = TileOptions::default();
-    let tile_options = TileOptions {
-        verify: options.verify_each || defaults.verify,
-        ..defaults
-    };
-    let mut program = tile::compile(lowered, machine, &tile_options).map_err(one)?;
-    program.model_flops = model_flops;
-    recorder.done("encode", start, Program::Isa(&program))?;
+    let mut program = Program::Hlo(module);
+    let hlo_op_count = program.ops() as u64;
+    let warnings = manager::run(&mut program, &passes, options, machine, &mut recorder)?;
     recorder.finish().map_err(one)?;
+    let mut program = match program {
+        Program::Isa(program) => *program,
+        other => {
+            let text = format!("the pipeline ends at the {} level", other.level());
+            let help = "end it with `lower,generate-code`, or use `ferrite opt` for the program itself";
+            return Err(vec![Diagnostic::error(Code::Usage, text).help(help)]);
+        }
+    };
+    program.model_flops = model_flops;
     checks::check_size(&program, options).map_err(one)?;
 
     let mut neff = Neff::new(options.name.clone(), program);
@@ -158,28 +144,4 @@ fn add_tensor(program: &mut isa::Program, name: &str, ty: &TensorType, kind: isa
         alias: None,
         must_alias: false,
     }
-}
-
-/// Runs hlo passes in order; returns their warnings.
-pub fn run_passes(
-    module: &mut Module,
-    passes: &[AnyPass],
-    options: &CompileOptions,
-    machine: &MachineModel,
-    recorder: &mut Recorder,
-) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
-    let asked = options.for_passes();
-    let mut cx = PassContext::new(machine, &asked);
-    for pass in passes {
-        let start = Instant::now();
-        match &pass.run {
-            Run::Hlo(run) => run(module, &mut cx).map_err(|e| vec![e])?,
-            Run::Tile(_) => {
-                let text = format!("`{}` works on the tile level, which follows lowering", pass.name);
-                return Err(vec![Diagnostic::error(Code::Usage, text)]);
-            }
-        };
-        recorder.done(pass.name, start, Program::Hlo(module))?;
-    }
-    Ok(cx.warnings)
 }

@@ -10,6 +10,7 @@ use ferrite_frontend::Frontend;
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::hlo::{Module, OpKind, Type};
 use ferrite_ir::literal::Literal;
+use ferrite_passes::program::Program;
 use serde::Deserialize;
 
 use crate::names::{self, Names};
@@ -37,6 +38,20 @@ pub fn open(path: &Path) -> Result<(Module, Names), Vec<Diagnostic>> {
     let module = Frontend::read(&bytes, &shown(path))?;
     let names = names::of(&module).map_err(|e| vec![e])?;
     Ok((module, names))
+}
+
+/// Reads a program of any level: text of the tile or isa level, else a model as [`read`] takes it.
+///
+/// # Errors
+/// All errors of the file.
+pub fn program(path: &Path) -> Result<Program, Vec<Diagnostic>> {
+    if !path.is_dir() {
+        let bytes = bytes(path).map_err(|e| vec![e])?;
+        if let Some(program) = std::str::from_utf8(&bytes).ok().and_then(Program::parse) {
+            return program;
+        }
+    }
+    read(path).map(Program::Hlo)
 }
 
 /// Whether a path means standard input.

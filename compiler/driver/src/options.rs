@@ -1,10 +1,15 @@
 //! What a compilation is asked for, whoever asks.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::machine::MachineModel;
 pub use ferrite_passes::hlo::bind_dimensions::DimBinding;
 pub use ferrite_passes::options::{AutoCast, CastType};
+
+use crate::compile;
+use crate::extensions::Extensions;
 
 /// Target when nobody names one (our choice: the cheapest instance to rent with a NeuronCore-v2).
 pub const DEFAULT_TARGET: &str = "inf2";
@@ -174,8 +179,29 @@ pub struct CompileOptions {
     pub verify_each: bool,
     /// Folder for a numbered file per pass.
     pub dump_ir: Option<PathBuf>,
-    /// Passes after which the program is kept as text (`Compiled::prints`).
-    pub print_after: Vec<String>,
+    /// What is kept as text on the way (`Compiled::prints`).
+    pub print: PrintPasses,
+    /// A pipeline's text in place of that of the level of `-O`.
+    pub passes: Option<String>,
+    /// The pass after which the pipeline ends.
+    pub stop_after: Option<String>,
+    /// Passes, machines and pipelines of somebody else.
+    pub extensions: Arc<Extensions>,
+}
+
+/// Which passes' programs are kept as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrintPasses {
+    /// Before passes of these names.
+    pub before: Vec<String>,
+    /// After passes of these names.
+    pub after: Vec<String>,
+    /// Before every pass.
+    pub before_all: bool,
+    /// After every pass.
+    pub after_all: bool,
+    /// After every pass that changed the program, as a difference.
+    pub changed: bool,
 }
 
 impl Default for CompileOptions {
@@ -198,12 +224,33 @@ impl Default for CompileOptions {
             uncompressed: false,
             verify_each: cfg!(debug_assertions),
             dump_ir: None,
-            print_after: Vec::new(),
+            print: PrintPasses::default(),
+            passes: None,
+            stop_after: None,
+            extensions: Arc::default(),
         }
     }
 }
 
 impl CompileOptions {
+    /// The machine to compile for: the file, if one was given, else an added or built-in target.
+    ///
+    /// # Errors
+    /// A target that is not known, a file that cannot be read.
+    pub fn machine_model(&self) -> Result<Arc<MachineModel>, Diagnostic> {
+        compile::machine(&self.target, self.machine.as_deref(), &self.extensions)
+    }
+
+    /// The same without whatever shows what happens, for compilations that only serve another.
+    pub fn quiet(&self) -> CompileOptions {
+        CompileOptions {
+            dump_ir: None,
+            print: PrintPasses::default(),
+            stop_after: None,
+            ..self.clone()
+        }
+    }
+
     /// What passes must know of these options.
     pub fn for_passes(&self) -> ferrite_passes::options::CompileOptions {
         ferrite_passes::options::CompileOptions {
@@ -211,6 +258,9 @@ impl CompileOptions {
             auto_cast_type: self.auto_cast_type,
             mixed_precision_accumulation: self.mixed_precision_accumulation,
             opt_level: self.opt_level.number(),
+            input_names: self.input_names.clone(),
+            output_names: self.output_names.clone(),
+            verify_each: self.verify_each || cfg!(debug_assertions),
             ..Default::default()
         }
     }

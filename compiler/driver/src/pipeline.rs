@@ -1,11 +1,19 @@
 //! Order: which passes run at each level of `-O`. Passes know nothing of each other; the reasons for their order stand
-//! here.
+//! here. Any other order is a text ([`resolve`]).
 
-use ferrite_ir::diag::{Code, Diagnostic, Result};
+mod text;
+
+use ferrite_ir::diag::Result;
 use ferrite_passes::pass::AnyPass;
-use ferrite_passes::registry;
 
-use crate::options::OptLevel;
+use crate::extensions::Extensions;
+use crate::options::{CompileOptions, OptLevel};
+
+/// What follows the hlo level at every level of `-O`.
+pub const CODE: &str = "lower,generate-code";
+
+/// The steps of `generate-code`, once, by name.
+pub const CODE_STEPS: &str = "lower,spill,assign-engines,schedule,place,synchronise,encode";
 
 /// A named list of passes over the hlo level. Lowering and the tile level follow it, the same at every level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,43 +122,29 @@ impl Pipeline {
     pub fn find(name: &str) -> Option<&'static Pipeline> {
         PIPELINES.iter().find(|p| p.name == name)
     }
-
-    /// Its passes.
-    pub fn resolve(&self) -> Result<Vec<AnyPass>> {
-        self.passes.iter().map(|name| pass(name)).collect()
-    }
 }
 
-/// The pass with this name; an unknown one is an error that names similar ones.
-pub fn pass(name: &str) -> Result<AnyPass> {
-    registry::find(name).ok_or_else(|| {
-        let error = Diagnostic::error(Code::Usage, format!("no pass `{name}`"));
-        let similar: Vec<&str> = registry::all()
-            .iter()
-            .map(|p| p.name)
-            .filter(|known| known.split('-').any(|part| name.split('-').any(|p| p == part)))
-            .collect();
-        if similar.is_empty() {
-            error.help("`ferrite passes` lists them")
-        } else {
-            error.help(format!(
-                "similar names: {}; `ferrite passes` lists all",
-                similar.join(", ")
-            ))
-        }
-    })
+/// The passes of a text such as `hlo(-O1,merge-equal-ops),lower,tile(schedule{lookahead=64})`, in which names of
+/// pipelines stand for their passes.
+///
+/// # Errors
+/// Names and options that are not known, passes under a level that is not theirs, text of another form.
+pub fn resolve(text: &str, extensions: &Extensions) -> Result<Vec<AnyPass>> {
+    text::resolve(text, extensions)
 }
 
-/// The passes of a list in which `-O1`, `-O2` and `-O3` stand for their pipelines.
-pub fn resolve(names: &[String]) -> Result<Vec<AnyPass>> {
-    let mut passes = Vec::new();
-    for name in names.iter().map(|n| n.trim()).filter(|n| !n.is_empty()) {
-        match Pipeline::find(name) {
-            Some(pipeline) => passes.extend(pipeline.resolve()?),
-            None => passes.push(pass(name)?),
-        }
-    }
-    Ok(passes)
+/// The text of all that a compilation runs: what the options say, else their level of `-O` and what follows it.
+pub fn whole_text(options: &CompileOptions) -> String {
+    let own = || format!("hlo({}),{CODE}", Pipeline::of(options.opt_level).name);
+    options.passes.clone().unwrap_or_else(own)
+}
+
+/// The passes of [`whole_text`].
+///
+/// # Errors
+/// As [`resolve`].
+pub fn whole(options: &CompileOptions) -> Result<Vec<AnyPass>> {
+    resolve(&whole_text(options), &options.extensions)
 }
 
 #[cfg(test)]
@@ -162,22 +156,23 @@ mod tests {
     #[test]
     fn every_pipeline_names_passes_of_the_hlo_level() {
         for pipeline in PIPELINES {
-            for pass in pipeline.resolve().unwrap() {
-                assert_eq!(pass.level(), Level::Hlo, "{}", pass.name);
+            for pass in resolve(pipeline.name, &Extensions::default()).unwrap() {
+                assert_eq!(pass.about.result, Level::Hlo, "{}", pass.name());
             }
         }
     }
 
     #[test]
-    fn a_wrong_name_comes_with_similar_ones() {
-        let error = pass("remove-ops").err().unwrap();
-        assert_eq!(error.code, Code::Usage);
-        assert!(error.help.unwrap().contains("remove-dead-ops"));
-    }
-
-    #[test]
-    fn a_level_stands_for_its_list() {
-        let names = ["-O1".to_string(), "merge-equal-ops".to_string()];
-        assert_eq!(resolve(&names).unwrap().len(), CORE.len() + 1);
+    fn a_compilation_ends_with_instructions() {
+        for steps in [CODE, CODE_STEPS] {
+            let passes = resolve(steps, &Extensions::default()).unwrap();
+            assert_eq!(passes.last().unwrap().about.result, Level::Isa);
+        }
+        let options = CompileOptions {
+            passes: Some("inline".to_string()),
+            ..CompileOptions::default()
+        };
+        assert_eq!(whole(&options).unwrap().len(), 1);
+        assert_eq!(whole_text(&CompileOptions::default()), "hlo(-O2),lower,generate-code");
     }
 }

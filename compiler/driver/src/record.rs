@@ -1,19 +1,23 @@
-//! What happens around a pass: time, verification, dumps. Passes do none of that themselves.
+//! What happens around a pass: time, verification, prints, dumps. Passes do none of that themselves.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
-use ferrite_ir::{hlo, isa, tile};
+use ferrite_passes::pass::{AnyPass, PassContext, Property, Step};
+use ferrite_passes::program::Program;
 use serde::Serialize;
+use similar::TextDiff;
 
 use crate::files;
-use crate::options::CompileOptions;
+use crate::options::{CompileOptions, PrintPasses};
 
 /// One step of a compilation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
-    /// Pass or stage.
+    /// Pass, with options that are not its defaults.
     pub pass: String,
     /// Level of its result: `hlo`, `tile` or `isa`.
     pub level: &'static str,
@@ -21,83 +25,58 @@ pub struct Timing {
     pub ms: f64,
     /// Operations or instructions afterwards.
     pub ops: usize,
+    /// Steps inside it, for passes of several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTiming>,
 }
 
-/// The program after a pass, as text.
+/// One step inside a pass; steps of the same name are taken together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepTiming {
+    /// Its name.
+    pub step: &'static str,
+    /// Times it ran.
+    pub runs: usize,
+    /// Milliseconds of all runs together.
+    pub ms: f64,
+}
+
+/// When a program was printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Before the pass.
+    Before,
+    /// After the pass.
+    After,
+    /// After the pass, as a difference to before.
+    Changed,
+}
+
+/// The program before or after a pass, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Print {
     /// The pass.
     pub pass: String,
-    /// The program.
+    /// When.
+    pub when: When,
+    /// The program, or a unified difference.
     pub text: String,
 }
 
-/// A program of any level.
-#[derive(Clone, Copy)]
-pub enum Program<'a> {
-    /// Tensors.
-    Hlo(&'a hlo::Module),
-    /// Tiles.
-    Tile(&'a tile::Program),
-    /// Instructions.
-    Isa(&'a isa::Program),
-}
+/// Lines of context in a difference.
+const CONTEXT: usize = 3;
 
-impl Program<'_> {
-    /// Name of the level.
-    pub fn level(self) -> &'static str {
-        match self {
-            Program::Hlo(_) => "hlo",
-            Program::Tile(_) => "tile",
-            Program::Isa(_) => "isa",
-        }
-    }
-
-    /// Operations or instructions.
-    pub fn ops(self) -> usize {
-        match self {
-            Program::Hlo(module) => module.funcs.iter().map(hlo::Func::op_count).sum(),
-            Program::Tile(program) => program.ops.len(),
-            Program::Isa(program) => program.instruction_count(),
-        }
-    }
-
-    /// The program in MLIR syntax.
-    pub fn text(self) -> String {
-        match self {
-            Program::Hlo(module) => hlo::print::print(module),
-            Program::Tile(program) => tile::text::print(
-                program,
-                tile::text::PrintOptions {
-                    locations: true,
-                    constants: false,
-                },
-            ),
-            Program::Isa(program) => isa::text::print(
-                program,
-                isa::text::PrintOptions {
-                    locations: true,
-                    constants: false,
-                },
-            ),
-        }
-    }
-
-    fn verify(self) -> Result<(), Vec<Diagnostic>> {
-        match self {
-            Program::Hlo(module) => hlo::verify::verify(module),
-            Program::Tile(program) => tile::verify(program).map_err(|e| vec![e]),
-            Program::Isa(program) => isa::verify(program).map_err(|e| vec![e]),
-        }
-    }
-}
-
-/// Records the steps of one compilation.
+/// Records the passes of one compilation.
 pub struct Recorder {
     verify: bool,
     dump: Option<PathBuf>,
-    print_after: Vec<String>,
-    /// Steps so far.
+    print: PrintPasses,
+    /// The program after the last pass, where differences are wanted.
+    last_text: Option<String>,
+    /// Names of the passes that ran.
+    ran: Vec<&'static str>,
+    /// Passes so far.
     pub timings: Vec<Timing>,
     /// Programs that were asked for so far.
     pub prints: Vec<Print>,
@@ -105,6 +84,9 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder for these options. Makes the dump folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
     pub fn new(options: &CompileOptions) -> Result<Recorder> {
         if let Some(folder) = &options.dump_ir {
             std::fs::create_dir_all(folder).map_err(|e| files::failure(folder, &e))?;
@@ -112,52 +94,149 @@ impl Recorder {
         Ok(Recorder {
             verify: options.verify_each,
             dump: options.dump_ir.clone(),
-            print_after: options.print_after.clone(),
+            print: options.print.clone(),
+            last_text: None,
+            ran: Vec::new(),
             timings: Vec::new(),
             prints: Vec::new(),
         })
     }
 
-    /// Notes that `pass`, begun at `start`, left `program`; verifies, dumps and prints as asked.
+    /// Runs a pass; verifies, dumps and prints as asked.
     ///
     /// # Errors
-    /// [`Code::Bug`] if the pass left a program that does not verify; [`Code::Io`] from dumping.
-    pub fn done(&mut self, pass: &str, start: Instant, program: Program<'_>) -> Result<(), Vec<Diagnostic>> {
+    /// Those of the pass; [`Code::Bug`] if it left a program that does not verify, or that lacks a property that the pass
+    /// promises; [`Code::Io`] from dumping.
+    pub fn run(
+        &mut self,
+        pass: &AnyPass,
+        program: &mut Program,
+        cx: &mut PassContext<'_>,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let name = pass.name();
+        let named = |names: &[String]| names.iter().any(|n| n == name);
+        self.ran.push(name);
+        if self.print.before_all || named(&self.print.before) {
+            let text = program.text();
+            self.keep(pass, When::Before, text);
+        }
+        let before = self
+            .print
+            .changed
+            .then(|| self.last_text.take().unwrap_or_else(|| program.text()));
+        let held: Vec<Property> = if self.verify {
+            Self::kept(pass, program)
+        } else {
+            Vec::new()
+        };
+
+        let clock = Rc::new(RefCell::new(Clock::default()));
+        let watched = clock.clone();
+        cx.watch = Some(Box::new(move |step| watched.borrow_mut().step(step)));
+        let start = Instant::now();
+        let outcome = pass.apply(program, cx);
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        cx.watch = None;
+        outcome.map_err(|e| vec![e])?;
+
         self.timings.push(Timing {
-            pass: pass.to_string(),
-            level: program.level(),
-            ms: start.elapsed().as_secs_f64() * 1e3,
+            pass: pass.text(),
+            level: program.level().name(),
+            ms,
             ops: program.ops(),
+            steps: std::mem::take(&mut clock.borrow_mut().steps),
         });
-        let printed = self.print_after.iter().any(|name| name == pass);
-        if printed || self.dump.is_some() {
+        let printed = self.print.after_all || named(&self.print.after);
+        if printed || self.dump.is_some() || before.is_some() {
             let text = program.text();
             if let Some(folder) = &self.dump {
-                let name = format!("{:02}-{pass}.{}.mlir", self.timings.len() - 1, program.level());
-                files::write(&folder.join(name), text.as_bytes()).map_err(|e| vec![e])?;
+                let file = format!("{:02}-{name}.{}.mlir", self.timings.len() - 1, program.level());
+                files::write(&folder.join(file), text.as_bytes()).map_err(|e| vec![e])?;
+            }
+            if let Some(before) = before {
+                if before != text {
+                    self.keep(pass, When::Changed, difference(&before, &text));
+                }
+                self.last_text = Some(text.clone());
             }
             if printed {
-                let pass = pass.to_string();
-                self.prints.push(Print { pass, text });
+                self.keep(pass, When::After, text);
             }
         }
         if self.verify {
-            program.verify().map_err(|errors| broken(pass, errors))?;
+            program.verify().map_err(|errors| broken(name, errors))?;
+            let promised = pass.about.establishes.iter().chain(&held);
+            if let Some(missing) = promised.copied().find(|p| !p.holds(program)) {
+                let text =
+                    format!("`{name}` left a program that is not `{missing}`, which it says it establishes or keeps");
+                return Err(vec![Diagnostic::bug(text)]);
+            }
         }
         Ok(())
     }
 
-    /// A name in `--print-after` that no step had is an error.
+    /// Properties that hold and that the pass says it keeps.
+    fn kept(pass: &AnyPass, program: &Program) -> Vec<Property> {
+        let same_level = pass.about.level == pass.about.result;
+        let kept = pass.about.preserves.iter().copied();
+        kept.filter(|p| same_level && p.holds(program)).collect()
+    }
+
+    fn keep(&mut self, pass: &AnyPass, when: When, text: String) {
+        let pass = pass.text();
+        self.prints.push(Print { pass, when, text });
+    }
+
+    /// A pass that was to be printed and never ran is an error.
+    ///
+    /// # Errors
+    /// Its name, with those of the passes that ran.
     pub fn finish(&self) -> Result<()> {
-        let ran = |name: &&String| self.timings.iter().any(|t| t.pass == **name);
-        match self.print_after.iter().find(|name| !ran(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let steps: Vec<&str> = self.timings.iter().map(|t| t.pass.as_str()).collect();
-                Err(
-                    Diagnostic::error(Code::Usage, format!("`--print-after={name}`: no such pass ran"))
-                        .help(format!("these ran: {}", steps.join(", "))),
-                )
+        let asked = [
+            ("--print-before", &self.print.before),
+            ("--print-after", &self.print.after),
+        ];
+        let all = asked
+            .iter()
+            .flat_map(|(option, names)| names.iter().map(move |n| (option, n)));
+        for (option, name) in all {
+            if !self.ran.contains(&name.as_str()) {
+                let text = format!("`{option}={name}`: no such pass ran");
+                let help = format!("these ran: {}", self.ran.join(", "));
+                return Err(Diagnostic::error(Code::Usage, text).help(help));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A unified difference of two texts, line by line.
+pub fn difference(before: &str, after: &str) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    diff.unified_diff().context_radius(CONTEXT).to_string()
+}
+
+/// Measures the steps inside a pass.
+#[derive(Default)]
+struct Clock {
+    open: Vec<(&'static str, Instant)>,
+    steps: Vec<StepTiming>,
+}
+
+impl Clock {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Begin(name) => self.open.push((name, Instant::now())),
+            Step::End => {
+                let Some((step, start)) = self.open.pop() else { return };
+                let ms = start.elapsed().as_secs_f64() * 1e3;
+                match self.steps.iter_mut().find(|s| s.step == step) {
+                    Some(known) => {
+                        known.runs += 1;
+                        known.ms += ms;
+                    }
+                    None => self.steps.push(StepTiming { step, runs: 1, ms }),
+                }
             }
         }
     }
@@ -170,4 +249,28 @@ fn broken(pass: &str, errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
         ..Diagnostic::bug("").at(&e.location)
     };
     errors.into_iter().take(10).map(ours).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_one_name_are_taken_together() {
+        let mut clock = Clock::default();
+        for name in ["spill", "place", "spill"] {
+            clock.step(Step::Begin(name));
+            clock.step(Step::End);
+        }
+        clock.step(Step::End); // one too many does no harm
+        let runs: Vec<(&str, usize)> = clock.steps.iter().map(|s| (s.step, s.runs)).collect();
+        assert_eq!(runs, [("spill", 2), ("place", 1)]);
+    }
+
+    #[test]
+    fn a_difference_shows_what_changed_and_a_little_around_it() {
+        let before: String = (0..20).map(|i| format!("line {i}\n")).collect();
+        let text = difference(&before, &before.replace("line 10\n", "other\n"));
+        assert!(text.contains("-line 10\n+other\n") && text.contains(" line 7\n") && !text.contains("line 6\n"));
+    }
 }

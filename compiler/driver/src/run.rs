@@ -13,12 +13,15 @@ use ferrite_report::Profile;
 use ferrite_sim::{Options, RunResult, Simulator};
 
 use crate::compile;
+use crate::extensions::Extensions;
 
 /// What a run depends on besides program and inputs.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// A machine model file that replaces the built-in one of the program's target.
     pub machine: Option<PathBuf>,
+    /// Machines of somebody else.
+    pub extensions: Arc<Extensions>,
     /// Whether the profile says what ran when.
     pub timeline: bool,
 }
@@ -121,7 +124,8 @@ fn start<'a>(neff: &'a Neff, options: &RunOptions) -> Result<(&'a Program, Arc<M
             "compile what was collected, and run the program again with the compile cache",
         )]);
     }
-    let machine = compile::machine(&program.target, options.machine.as_deref()).map_err(|e| vec![e])?;
+    let machine =
+        compile::machine(&program.target, options.machine.as_deref(), &options.extensions).map_err(|e| vec![e])?;
     Ok((program, machine))
 }
 

@@ -10,6 +10,7 @@ use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::Module;
 use ferrite_passes::hlo::bind_dimensions;
+use ferrite_passes::program::Program;
 use ferrite_report::{Profile, Summary};
 use serde::Serialize;
 
@@ -20,9 +21,9 @@ use crate::compile::{self, Compiled};
 use crate::conformance;
 use crate::model;
 use crate::options::{AutoCast, CompileOptions, auto_cast_name};
-use crate::pipeline;
 use crate::record::{Recorder, Timing};
 use crate::run::{self, RunOptions};
+use crate::{manager, pipeline, random};
 
 /// What a validation depends on besides model and arrays.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct ValidateOptions {
     pub atol: Option<f64>,
     /// Whether the profile holds a timeline.
     pub timeline: bool,
+    /// Which random inputs a model gets that is given none.
+    pub seed: Option<u64>,
 }
 
 /// Outcome of a validation.
@@ -160,9 +163,12 @@ pub fn files(
     let inputs = match inputs {
         Some(path) => arrays::read_inputs(path, &types).map_err(one)?,
         None if types.is_empty() => Vec::new(),
+        None if options.seed.is_some() => {
+            random::random_tensors(&types, options.seed.unwrap_or_default()).map_err(one)?
+        }
         None => {
             let text = format!("the model has {} inputs", types.len());
-            let help = "give them with `--inputs FILE.npz`";
+            let help = "give them with `--inputs FILE.npz`, or take random ones with `--seed N`";
             return Err(vec![Diagnostic::error(Code::Usage, text).help(help)]);
         }
     };
@@ -217,6 +223,7 @@ fn validate(
     let compiled = compile::compile(module, &named)?;
     let simulation = RunOptions {
         machine: options.compile.machine.clone(),
+        extensions: options.compile.extensions.clone(),
         timeline: options.timeline,
     };
     let done = run::run(&compiled.neff, inputs, &simulation)?;
@@ -269,15 +276,7 @@ fn own_checks(module: &mut Module, options: &ValidateOptions) -> Result<Vec<conf
     if !inputs.is_empty() || !conformance::checks_itself(module) {
         return Ok(Vec::new());
     }
-    let quiet = CompileOptions {
-        dump_ir: None,
-        print_after: Vec::new(),
-        ..options.compile.clone()
-    };
-    let machine = compile::machine(&quiet.target, quiet.machine.as_deref()).map_err(one)?;
-    let passes = pipeline::resolve(&["inline".to_string()]).map_err(one)?;
-    let mut recorder = Recorder::new(&quiet).map_err(one)?;
-    compile::run_passes(module, &passes, &quiet, &machine, &mut recorder)?;
+    *module = run_passes(module.clone(), "inline", &options.compile)?;
     conformance::take_checks(module).map_err(one)
 }
 
@@ -286,17 +285,21 @@ fn reference(module: &Module, options: &ValidateOptions) -> Result<Option<Module
     if options.compile.auto_cast == AutoCast::None {
         return Ok(None);
     }
-    let quiet = CompileOptions {
-        dump_ir: None,
-        print_after: Vec::new(),
-        ..options.compile.clone()
-    };
-    let machine = compile::machine(&quiet.target, quiet.machine.as_deref()).map_err(one)?;
-    let passes = pipeline::resolve(&["inline".to_string(), "auto-cast".to_string()]).map_err(one)?;
-    let mut module = module.clone();
+    run_passes(module.clone(), "inline,auto-cast", &options.compile).map(Some)
+}
+
+/// The module after hlo passes, of which nothing is shown.
+fn run_passes(module: Module, passes: &str, options: &CompileOptions) -> Result<Module, Vec<Diagnostic>> {
+    let quiet = options.quiet();
+    let machine = quiet.machine_model().map_err(one)?;
+    let passes = pipeline::resolve(passes, &quiet.extensions).map_err(one)?;
     let mut recorder = Recorder::new(&quiet).map_err(one)?;
-    compile::run_passes(&mut module, &passes, &quiet, &machine, &mut recorder)?;
-    Ok(Some(module))
+    let mut program = Program::Hlo(module);
+    manager::run(&mut program, &passes, &quiet, &machine, &mut recorder)?;
+    match program {
+        Program::Hlo(module) => Ok(module),
+        _ => Err(vec![Diagnostic::bug("hlo passes left the hlo level")]),
+    }
 }
 
 impl ValidateOptions {
@@ -312,7 +315,7 @@ impl ValidateOptions {
 
 /// Tolerance where nobody gave one: some roundings of the least precise type involved (our choice), relative to the
 /// element and to the largest element, because sums of large terms may nearly cancel.
-fn default_tolerance(want: &Tensor, lowest: Option<DType>) -> Tolerance {
+pub(crate) fn default_tolerance(want: &Tensor, lowest: Option<DType>) -> Tolerance {
     let relative = |dtype| match dtype {
         DType::F64 | DType::F32 | DType::C64 | DType::C128 => 1e-4,
         DType::TF32 | DType::F16 => 1e-2,

@@ -2,6 +2,8 @@
 //!
 //! [`Frontend::read`] takes the bytes of a file, recognises what they are from their content and returns a verified
 //! module with the place of every operation. [`render`] shows a diagnostic with the offending line.
+//!
+//! *Where to start.* [`Frontend::read`].
 
 mod bytecode;
 mod kind;

@@ -41,6 +41,7 @@ mod interleave;
 mod known;
 mod moves;
 mod outputs;
+mod pass;
 mod pool;
 pub mod view;
 mod wide;
@@ -60,6 +61,7 @@ use ferrite_ir::tile::{self, BufferId, BufferKind, IoTensor, View};
 
 use block::Cache;
 use fuse::{FuseLimits, Graph, Node, Plan};
+pub use pass::LowerToTiles;
 use view::{StorageId, StridedView};
 
 /// Share of SBUF that cached tiles may take (our choice: the rest is for what is being computed and loaded).

@@ -29,15 +29,17 @@ pub use assign::assign_engines;
 pub use check_placement::check_placement;
 pub use check_sync::check_sync;
 pub use encode::encode;
-pub use passes::{AssignEngines, Schedule, Spill};
+pub use passes::{AssignEngines, CheckPlacement, CheckSync, Encode, GenerateCode, Place, Schedule, Spill, Synchronise};
 pub use place::{PlaceError, Placement, place};
 pub use schedule::{ScheduleOptions, schedule};
 pub use spill::{Spilled, spill};
 pub use synchronise::{OpSync, Reset, SyncOptions, SyncPlan, Waits, synchronise};
 
-use ferrite_ir::diag::{Code, Diagnostic, Result};
+use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::machine::MachineModel;
 use ferrite_ir::{isa, tile};
+
+use crate::pass::Step;
 
 /// Choices of the steps from tiles to instructions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,6 +109,19 @@ pub fn compile_with_report(
     machine: &MachineModel,
     options: &TileOptions,
 ) -> Result<(isa::Program, TileReport)> {
+    compile_watched(program, machine, options, &mut |_| {})
+}
+
+/// [`compile_with_report`] that tells `watch` of its steps, each of which has the name of the pass that does the same.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_watched(
+    program: tile::Program,
+    machine: &MachineModel,
+    options: &TileOptions,
+    watch: &mut dyn FnMut(Step),
+) -> Result<(isa::Program, TileReport)> {
     let mut report = TileReport::default();
     if options.verify {
         tile::verify(&program)?;
@@ -118,55 +133,59 @@ pub fn compile_with_report(
         report.rounds += 1;
         // Each round starts from the program in its own order, which often needs less than the scheduled one.
         let mut program = lowered.clone();
-        match spill(&mut program, machine, (bytes * share) as u64) {
+        match timed(watch, "spill", || spill(&mut program, machine, (bytes * share) as u64)) {
             Ok(spilled) => report.spilled = spilled,
             // An operation that does not fit a tighter limit ends the search, not the first.
             Err(d) => return Err(failure.unwrap_or(d)),
         }
-        assign_engines(&mut program, machine, options.balance_window)?;
+        timed(watch, "assign-engines", || {
+            assign_engines(&mut program, machine, options.balance_window)
+        })?;
         if options.schedule {
             let tight = ScheduleOptions {
                 sbuf_share: options.schedule_options.sbuf_share * share,
                 load_share: options.schedule_options.load_share * share,
                 ..options.schedule_options
             };
-            report.predicted_ps = schedule(&mut program, machine, &tight);
+            report.predicted_ps = timed(watch, "schedule", || schedule(&mut program, machine, &tight));
         }
         if options.verify {
             tile::verify(&program)?;
         }
-        let placement = match place(&program, machine, reuse_at_once || !options.schedule) {
+        let placed = timed(watch, "place", || {
+            place(&program, machine, reuse_at_once || !options.schedule)
+        });
+        let placement = match placed {
             Ok(placement) => placement,
-            Err(PlaceError::Other(d)) => return Err(*d),
-            Err(PlaceError::Sbuf { op, tile }) => {
-                let op = &program.ops[op];
-                let tile = program.tile(tile);
-                failure = Some(
-                    Diagnostic::error(
-                        Code::Ncc("EOOM002"),
-                        format!(
-                            "no room in SBUF for the {} bytes per partition of `{}` of `{}`",
-                            tile.bytes,
-                            tile.name,
-                            op.name()
-                        ),
-                    )
-                    .at(program.locs.get(op.loc)),
-                );
+            Err(full @ PlaceError::Sbuf { .. }) => {
+                failure = Some(passes::no_room(&program, full));
                 continue;
             }
+            Err(PlaceError::Other(d)) => return Err(*d),
         };
         if options.verify {
-            check_placement(&program, &placement, machine)?;
+            timed(watch, "check-placement", || {
+                check_placement(&program, &placement, machine)
+            })?;
         }
         report.scratch_bytes = placement.scratch_bytes;
-        let plan = synchronise(&program, &placement, machine, &options.sync)?;
-        let encoded = encode(&program, &placement, &plan, machine)?;
+        let plan = timed(watch, "synchronise", || {
+            synchronise(&program, &placement, machine, &options.sync)
+        })?;
+        let encoded = timed(watch, "encode", || encode(&program, &placement, &plan, machine))?;
         if options.verify {
             isa::verify(&encoded)?;
-            check_sync(&encoded, machine)?;
+            timed(watch, "check-sync", || check_sync(&encoded, machine))?;
         }
         return Ok((encoded, report));
     }
     Err(failure.unwrap_or_else(|| Diagnostic::bug("no round of placement was tried")))
+}
+
+/// Tells of a step around it.
+fn timed<T>(watch: &mut dyn FnMut(Step), name: &'static str, step: impl FnOnce() -> T) -> T {
+    watch(Step::Begin(name));
+    let result = step();
+    watch(Step::End);
+    result
 }

@@ -1,11 +1,15 @@
 //! The command line of `ferrite`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ferrite_driver::Extensions;
 use ferrite_driver::options::{
     AutoCast, CastType, CompileOptions, DEFAULT_MAX_INSTRUCTIONS, DEFAULT_TARGET, DimBinding, OptLevel,
 };
+
+use super::workbench::args::{OptArgs, PassFlags, PassesArgs, ReduceArgs, SweepArgs};
 
 /// An open HLO-to-NEFF optimizing compiler for AWS NeuronCores, with a cycle-level simulator.
 #[derive(Parser, Debug)]
@@ -35,12 +39,16 @@ pub enum Command {
     Interpret(InterpretArgs),
     /// Shows what a NEFF holds.
     Inspect(InspectArgs),
-    /// Runs passes on a model and prints the program.
+    /// Runs passes on a program of any level and prints it, or finds the pass that breaks it.
     Opt(OptArgs),
     /// Writes a model in another form.
     Convert(ConvertArgs),
     /// Lists the passes and the pipelines of -O1, -O2 and -O3.
-    Passes(ListArgs),
+    Passes(PassesArgs),
+    /// Shrinks a model that shows something wrong to a small one that still shows it.
+    Reduce(ReduceArgs),
+    /// Varies numbers of the machine model and simulates a model on each machine.
+    Sweep(SweepArgs),
     /// Lists the targets.
     Targets(TargetsArgs),
     /// Looks into a compile cache and after it.
@@ -316,23 +324,14 @@ pub struct CompileFlags {
     /// Refuse programs of more instructions than this.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_INSTRUCTIONS)]
     pub max_instructions: usize,
-    /// Write the program after each pass into DIR, one numbered file each.
-    #[arg(long, value_name = "DIR")]
-    pub dump_ir: Option<PathBuf>,
-    /// Print the program after this pass (may be repeated, or a comma list).
-    #[arg(long, value_name = "PASS", value_delimiter = ',')]
-    pub print_after: Vec<String>,
-    /// Print how long each pass took.
-    #[arg(long)]
-    pub time_passes: bool,
-    /// Run the verifiers after each pass.
-    #[arg(long)]
-    pub verify_each: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub pass: PassFlags,
 }
 
 impl CompileFlags {
     /// The options for the compiler.
-    pub fn options(&self) -> CompileOptions {
+    pub fn options(&self, extensions: &Arc<Extensions>) -> CompileOptions {
         let defaults = CompileOptions::default();
         CompileOptions {
             target: self.target.clone(),
@@ -357,9 +356,11 @@ impl CompileFlags {
             mixed_precision_accumulation: !self.disable_mixed_precision_accumulation,
             logical_core: self.logical_core,
             max_instructions: self.max_instructions,
-            dump_ir: self.dump_ir.clone(),
-            print_after: self.print_after.clone(),
-            verify_each: self.verify_each || defaults.verify_each,
+            dump_ir: self.pass.dump_ir.clone(),
+            print: self.pass.print(),
+            passes: self.pass.passes.clone(),
+            verify_each: self.pass.verify_each || defaults.verify_each,
+            extensions: extensions.clone(),
             ..defaults
         }
     }
@@ -423,6 +424,9 @@ pub struct CompileArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub flags: CompileFlags,
+    /// Compile again without each pass in turn, and print the simulated cycles that it wins.
+    #[arg(long)]
+    pub cycles_won: bool,
     /// Print one JSON object on stdout.
     #[arg(long)]
     pub json: bool,
@@ -481,6 +485,9 @@ pub struct ValidateArgs {
     /// Inputs: an .npz file with arrays named arg0, arg1, ...; not needed for a model without inputs.
     #[arg(long, value_name = "FILE")]
     pub inputs: Option<PathBuf>,
+    /// Take random inputs, the N-th of them.
+    #[arg(long, value_name = "N", conflicts_with_all = ["inputs", "case"])]
+    pub seed: Option<u64>,
     /// Expected outputs: an .npz file with arrays named out0, out1, ...; compared besides the interpreter's.
     #[arg(long, value_name = "FILE")]
     pub expected: Option<PathBuf>,
@@ -566,30 +573,6 @@ pub struct InspectArgs {
     pub json: bool,
 }
 
-/// `ferrite opt`.
-#[derive(Args, Debug)]
-pub struct OptArgs {
-    /// The model; `-` reads standard input.
-    pub input: PathBuf,
-    /// Passes in order, separated by commas; -O1, -O2 and -O3 stand for their pipelines.
-    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
-    pub passes: Vec<String>,
-    /// Where the program goes [default: standard output].
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub flags: CompileFlags,
-}
-
-/// Commands without options of their own.
-#[derive(Args, Debug)]
-pub struct ListArgs {
-    /// Print one JSON object on stdout.
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `ferrite targets`.
 #[derive(Args, Debug)]
 pub struct TargetsArgs {
@@ -619,7 +602,7 @@ mod tests {
             let Command::Compile(args) = Cli::try_parse_from(argv).unwrap().command else {
                 panic!("{line:?}")
             };
-            assert_eq!(args.flags.options().opt_level, OptLevel::O1);
+            assert_eq!(args.flags.options(&Arc::default()).opt_level, OptLevel::O1);
         }
     }
 }

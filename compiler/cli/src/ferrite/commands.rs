@@ -1,44 +1,41 @@
 //! The commands of `ferrite`: options to calls of the driver, results to answers.
 
-use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrite_driver::compile::{self, Compiled};
-use ferrite_driver::pipeline::{self, PIPELINES};
-use ferrite_driver::record::{Program, Recorder};
 use ferrite_driver::run::{self, RunOptions};
 use ferrite_driver::validate::{self, ValidateOptions};
-use ferrite_driver::{arrays, files, inspect, interpret, model};
+use ferrite_driver::{Extensions, ablate, arrays, files, inspect, interpret, model};
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::hlo;
 use ferrite_ir::isa;
 use ferrite_ir::machine::MachineModel;
 use ferrite_neff::{Compression, Neff, WriteOptions};
-use ferrite_passes::registry;
 use ferrite_report::{Profile, Written};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::args::{
-    Command, CompileArgs, ConvertArgs, Form, InspectArgs, InterpretArgs, OptArgs, ProfileArgs, RunArgs, TargetsArgs,
-    ValidateArgs,
+    Command, CompileArgs, ConvertArgs, Form, InspectArgs, InterpretArgs, ProfileArgs, RunArgs, TargetsArgs, ValidateArgs,
 };
-use super::{Answer, Outcome, diagnostic, text};
+use super::{Answer, Outcome, diagnostic, text, workbench};
 
 /// Runs a command.
-pub fn run(command: &Command) -> Outcome {
+pub fn run(command: &Command, extensions: &Arc<Extensions>) -> Outcome {
     match command {
-        Command::Compile(args) => compile(args),
-        Command::Run(args) => execute(args),
-        Command::Profile(args) => profile(args),
-        Command::Validate(args) => validate(args),
+        Command::Compile(args) => compile(args, extensions),
+        Command::Run(args) => execute(args, extensions),
+        Command::Profile(args) => profile(args, extensions),
+        Command::Validate(args) => validate(args, extensions),
         Command::Interpret(args) => interpret(args),
         Command::Inspect(args) => inspect(args).map_err(one),
-        Command::Opt(args) => opt(args),
+        Command::Opt(args) => workbench::opt(args, args.flags.options(extensions)),
         Command::Convert(args) => convert(args),
-        Command::Passes(_) => passes().map_err(one),
-        Command::Targets(args) => targets(args).map_err(one),
+        Command::Passes(args) => workbench::passes(args, extensions).map_err(one),
+        Command::Reduce(args) => workbench::reduce(args, &args.flags.options(extensions)),
+        Command::Sweep(args) => workbench::sweep(args, args.flags.options(extensions)),
+        Command::Targets(args) => targets(args, extensions).map_err(one),
         Command::Cache(args) => super::cache::run(args),
         Command::CompileMany(args) => super::many::compile_many(args),
         Command::ParallelCompile(args) => super::many::parallel_compile(args),
@@ -47,18 +44,18 @@ pub fn run(command: &Command) -> Outcome {
     }
 }
 
-fn one(error: Diagnostic) -> Vec<Diagnostic> {
+pub(super) fn one(error: Diagnostic) -> Vec<Diagnostic> {
     vec![error]
 }
 
 /// A spinner on a terminal, nothing elsewhere.
-fn busy(what: &'static str) -> ProgressBar {
+pub(super) fn busy(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what);
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }
 
-fn answer(text: String, json: Value) -> Answer {
+pub(super) fn answer(text: String, json: Value) -> Answer {
     Answer {
         text,
         json,
@@ -67,7 +64,7 @@ fn answer(text: String, json: Value) -> Answer {
     }
 }
 
-fn compile(args: &CompileArgs) -> Outcome {
+fn compile(args: &CompileArgs, extensions: &Arc<Extensions>) -> Outcome {
     let start = Instant::now();
     let output = args.output.clone().unwrap_or_else(|| {
         let stem = args.model.file_stem().unwrap_or_default().to_string_lossy();
@@ -75,7 +72,7 @@ fn compile(args: &CompileArgs) -> Outcome {
         Path::new(stem).with_extension("neff")
     });
     let bar = busy("compiling");
-    let mut options = args.flags.options();
+    let mut options = args.flags.options(extensions);
     options.name = Neff::network_name(&output.to_string_lossy()).to_string();
     options.uncompressed = args.uncompressed;
     let (mut module, names) = model::open(&args.model)?;
@@ -87,7 +84,11 @@ fn compile(args: &CompileArgs) -> Outcome {
         }
         options.input_names = freeze(&mut module, path).map_err(one)?;
     }
-    let compiled = compile::compile(module, &options)?;
+    let worth = match args.cycles_won {
+        true => ablate::ablate(&module, &options)?,
+        false => Vec::new(),
+    };
+    let compiled = ferrite_driver::compile(module, &options)?;
     let compression = if options.uncompressed {
         Compression::None
     } else {
@@ -118,12 +119,13 @@ fn compile(args: &CompileArgs) -> Outcome {
         "scratch_bytes": program.scratch_bytes,
         "model_flops": program.model_flops,
         "passes": compiled.timings,
+        "cycles_won": worth,
         "printed": compiled.prints,
         "warnings": compiled.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
     });
-    let mut text = printed(&compiled);
-    if args.flags.time_passes {
-        text.push_str(&text::timings(&compiled.timings));
+    let mut text = workbench::text::prints(&compiled.prints, args.flags.pass.color);
+    if args.flags.pass.time_passes || args.cycles_won {
+        text.push_str(&workbench::text::timings(&compiled.timings, &worth));
     }
     text.push_str(&text::compiled(&output, bytes, seconds, &program));
     Ok(Answer {
@@ -149,15 +151,6 @@ fn cpu_seconds() -> Option<f64> {
     Some((user + system) / 100.0)
 }
 
-/// The programs that `--print-after` asked for.
-fn printed(compiled: &Compiled) -> String {
-    compiled
-        .prints
-        .iter()
-        .map(|p| format!("// after {}\n{}\n", p.pass, p.text))
-        .collect()
-}
-
 /// Turns the parameters that an `.npz` file holds into constants; returns the names of the others.
 fn freeze(module: &mut hlo::Module, path: &Path) -> Result<Vec<String>> {
     let types = run::module_inputs(module)?;
@@ -173,7 +166,7 @@ fn freeze(module: &mut hlo::Module, path: &Path) -> Result<Vec<String>> {
     model::freeze(module, values)
 }
 
-fn execute(args: &RunArgs) -> Outcome {
+fn execute(args: &RunArgs, extensions: &Arc<Extensions>) -> Outcome {
     if args.cores != 1 {
         let text = format!("`--cores {}` is not supported yet", args.cores);
         return Err(one(
@@ -184,6 +177,7 @@ fn execute(args: &RunArgs) -> Outcome {
     let neff = Neff::read_file(&args.neff).map_err(one)?;
     let options = RunOptions {
         machine: args.machine.clone(),
+        extensions: extensions.clone(),
         timeline: args.profile.is_some(),
     };
     let inputs = arrays::read_inputs(&args.inputs, &run::input_types(&neff).map_err(one)?).map_err(one)?;
@@ -206,11 +200,12 @@ fn write_profile(profile: &Profile, folder: Option<&Path>) -> Result<Option<Writ
         .map_err(one)
 }
 
-fn profile(args: &ProfileArgs) -> Outcome {
+fn profile(args: &ProfileArgs, extensions: &Arc<Extensions>) -> Outcome {
     let bar = busy("simulating");
     let neff = Neff::read_file(&args.neff).map_err(one)?;
     let options = RunOptions {
         machine: args.machine.clone(),
+        extensions: extensions.clone(),
         timeline: args.out.is_some(),
     };
     let profile = run::profile(&neff, &options)?;
@@ -221,13 +216,14 @@ fn profile(args: &ProfileArgs) -> Outcome {
     Ok(answer(text, to_json(&summary)))
 }
 
-fn validate(args: &ValidateArgs) -> Outcome {
+fn validate(args: &ValidateArgs, extensions: &Arc<Extensions>) -> Outcome {
     let bar = busy("validating");
     let options = ValidateOptions {
-        compile: args.flags.options(),
+        compile: args.flags.options(extensions),
         rtol: args.rtol,
         atol: args.atol,
         timeline: args.profile.is_some(),
+        seed: args.seed,
     };
     let validation = match (&args.case, &args.model, &args.inputs) {
         (Some(folder), ..) => validate::case(folder, &options)?,
@@ -238,9 +234,9 @@ fn validate(args: &ValidateArgs) -> Outcome {
     };
     bar.finish_and_clear();
     let written = write_profile(&validation.profile, args.profile.as_deref())?;
-    let mut text = printed(&validation.compiled);
-    if args.flags.time_passes {
-        text.push_str(&text::timings(&validation.report.passes));
+    let mut text = workbench::text::prints(&validation.compiled.prints, args.flags.pass.color);
+    if args.flags.pass.time_passes {
+        text.push_str(&workbench::text::timings(&validation.report.passes, &[]));
     }
     text.push_str(&text::validation(&validation.report));
     text.push_str(&text::written(written.as_ref()));
@@ -295,42 +291,6 @@ fn inspect(args: &InspectArgs) -> Result<Answer> {
     Ok(answer(text, to_json(&inspection)))
 }
 
-fn opt(args: &OptArgs) -> Outcome {
-    let bytes = if args.input == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .map_err(|e| one(files::failure(&args.input, &e)))?;
-        bytes
-    } else {
-        files::read(&args.input).map_err(one)?
-    };
-    let mut module = ferrite_frontend::Frontend::read(&bytes, &args.input.to_string_lossy())?;
-    let options = args.flags.options();
-    let machine = compile::machine(&options.target, options.machine.as_deref()).map_err(one)?;
-    let passes = pipeline::resolve(&args.passes).map_err(one)?;
-    let mut recorder = Recorder::new(&options).map_err(one)?;
-    let warnings = compile::run_passes(&mut module, &passes, &options, &machine, &mut recorder)?;
-    recorder.finish().map_err(one)?;
-    let mut text: String = recorder
-        .prints
-        .iter()
-        .map(|p| format!("// after {}\n{}\n", p.pass, p.text))
-        .collect();
-    if args.flags.time_passes {
-        text.push_str(&text::timings(&recorder.timings));
-    }
-    let program = Program::Hlo(&module).text();
-    match &args.output {
-        Some(path) => files::write(path, program.as_bytes()).map_err(one)?,
-        None => text.push_str(&program),
-    }
-    Ok(Answer {
-        warnings,
-        ..answer(text, Value::Null)
-    })
-}
-
 /// Reads a model in any form and writes it in another.
 fn convert(args: &ConvertArgs) -> Outcome {
     let module = model::read(&args.model)?;
@@ -362,26 +322,18 @@ fn convert(args: &ConvertArgs) -> Outcome {
     Ok(answer(format!("{}: {} bytes\n", path.display(), bytes.len()), json))
 }
 
-fn passes() -> Result<Answer> {
-    let all = registry::all();
-    let json = json!({
-        "passes": all.iter().map(|p| json!({ "name": p.name, "level": p.level().name(), "doc": p.doc })).collect::<Vec<_>>(),
-        "pipelines": PIPELINES.iter().map(|p| json!({ "name": p.name, "doc": p.doc, "passes": p.passes })).collect::<Vec<_>>(),
-    });
-    Ok(answer(text::passes(&all), json))
-}
-
-fn targets(args: &TargetsArgs) -> Result<Answer> {
+fn targets(args: &TargetsArgs, extensions: &Extensions) -> Result<Answer> {
     if let Some(name) = &args.print {
-        MachineModel::target(name)?;
-        return Ok(answer(
-            MachineModel::target_text(name).unwrap_or_default().to_string(),
-            Value::Null,
-        ));
+        let added = extensions.find_machine(name).map(|(_, text)| text.as_str());
+        if added.is_none() {
+            MachineModel::target(name)?;
+        }
+        let text = added.or_else(|| MachineModel::target_text(name)).unwrap_or_default();
+        return Ok(answer(text.to_string(), Value::Null));
     }
-    let machines: Vec<_> = MachineModel::targets()
-        .map(MachineModel::target)
-        .collect::<Result<_>>()?;
+    let built_in = MachineModel::targets().map(MachineModel::target);
+    let added = extensions.machines.iter().map(|(machine, _)| Ok(machine.clone()));
+    let machines: Vec<_> = built_in.chain(added).collect::<Result<_>>()?;
     let json = machines.iter().map(|m| {
         json!({
             "name": m.name,
@@ -399,6 +351,6 @@ fn targets(args: &TargetsArgs) -> Result<Answer> {
 }
 
 /// Results are plain data: they always have a JSON form.
-fn to_json(value: &impl serde::Serialize) -> Value {
+pub(super) fn to_json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or(Value::Null)
 }

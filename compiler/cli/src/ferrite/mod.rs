@@ -1,4 +1,7 @@
-//! `ferrite`: compile, run, profile, validate, interpret, inspect, opt, convert, passes, targets, cache, compile-many, export.
+//! `ferrite`: compile, run, profile, validate, interpret, inspect, opt, convert, passes, reduce, sweep, targets, cache,
+//! compile-many, export.
+//!
+//! Somebody else's executable is [`run_process`] with [`Extensions`]: passes, machine models and pipelines of its own.
 //!
 //! A command returns an [`Answer`]: text for people, or the one JSON object of `--json`.
 
@@ -9,13 +12,16 @@ mod export;
 pub mod many;
 mod text;
 mod units;
+pub mod workbench;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
-use ferrite_driver::{guard, model, reproducer};
+use ferrite_driver::{Extensions, guard, model, reproducer};
 use ferrite_ir::diag::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
@@ -36,8 +42,15 @@ pub struct Answer {
 /// Outcome of a command.
 type Outcome = Result<Answer, Vec<Diagnostic>>;
 
+/// The whole of an executable: the process's arguments, streams and exit code.
+pub fn run_process(extensions: Extensions) -> ExitCode {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    ExitCode::from(main(&argv, extensions, &mut out, &mut err))
+}
+
 /// Runs the tool on its arguments, the program's name first, and returns the exit code.
-pub fn main(argv: &[OsString], out: &mut (dyn Write + Send), err: &mut dyn Write) -> u8 {
+pub fn main(argv: &[OsString], extensions: Extensions, out: &mut (dyn Write + Send), err: &mut dyn Write) -> u8 {
     // The other executable, for processes that this one starts: it need not be installed beside.
     if let [_, name, rest @ ..] = argv
         && name == "neuronx-cc"
@@ -63,7 +76,8 @@ pub fn main(argv: &[OsString], out: &mut (dyn Write + Send), err: &mut dyn Write
         });
     }
     let as_json = wants_json(&cli.command);
-    match guard::guarded(|| commands::run(&cli.command)) {
+    let extensions = Arc::new(extensions);
+    match guard::guarded(|| commands::run(&cli.command, &extensions)) {
         Ok(answer) => {
             if !answer.warnings.is_empty() {
                 let text = model::render(&answer.warnings, model_of(&cli.command).as_deref());
@@ -114,6 +128,8 @@ fn wants_json(command: &Command) -> bool {
         Command::Opt(_) => false,
         Command::Convert(a) => a.json,
         Command::Passes(a) => a.json,
+        Command::Reduce(a) => a.json,
+        Command::Sweep(a) => a.json,
         Command::Targets(a) => a.json,
         Command::Cache(a) => a.json,
         Command::CompileMany(a) => a.json,
@@ -133,6 +149,8 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
         Command::Inspect(a) => vec![a.neff.clone()],
         Command::Opt(a) => vec![a.input.clone()],
         Command::Convert(a) => vec![a.model.clone()],
+        Command::Reduce(a) => vec![a.model.clone()],
+        Command::Sweep(a) => vec![a.model.clone()],
         Command::Passes(_)
         | Command::Targets(_)
         | Command::Cache(_)
@@ -153,6 +171,8 @@ fn model_of(command: &Command) -> Option<PathBuf> {
         Command::Interpret(a) => Some(a.model.clone()),
         Command::Opt(a) => Some(a.input.clone()),
         Command::Convert(a) => Some(a.model.clone()),
+        Command::Reduce(a) => Some(a.model.clone()),
+        Command::Sweep(a) => Some(a.model.clone()),
         Command::Run(_)
         | Command::Profile(_)
         | Command::Inspect(_)

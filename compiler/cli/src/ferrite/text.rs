@@ -6,12 +6,9 @@ use std::sync::Arc;
 
 use ferrite_driver::compare::Comparison;
 use ferrite_driver::inspect::{Inspection, ProgramInfo, TensorInfo};
-use ferrite_driver::pipeline::PIPELINES;
-use ferrite_driver::record::Timing;
 use ferrite_driver::validate::Report;
 use ferrite_ir::dtype::DType;
 use ferrite_ir::machine::{Engine, MachineModel};
-use ferrite_passes::pass::AnyPass;
 use ferrite_report::{Summary, Written};
 
 // `write!` to a String cannot fail.
@@ -73,25 +70,6 @@ pub fn compiled(output: &Path, size: u64, seconds: f64, program: &ProgramInfo) -
         grouped(program.instructions as u64),
         grouped(program.dma_transfers as u64)
     );
-    text
-}
-
-/// Times of passes.
-pub fn timings(timings: &[Timing]) -> String {
-    let mut text = String::new();
-    line!(text, "{:>10}  {:>9}  pass", "ms", "ops");
-    for t in timings {
-        line!(
-            text,
-            "{:>10.2}  {:>9}  {} ({})",
-            t.ms,
-            grouped(t.ops as u64),
-            t.pass,
-            t.level
-        );
-    }
-    let total: f64 = timings.iter().map(|t| t.ms).sum();
-    line!(text, "{total:>10.2}  {:>9}  total", "");
     text
 }
 
@@ -280,25 +258,6 @@ pub fn inspection(i: &Inspection) -> String {
     text
 }
 
-/// Passes and pipelines.
-pub fn passes(all: &[AnyPass]) -> String {
-    let mut text = String::new();
-    for pass in all {
-        line!(text, "{} ({})", pass.name, pass.level().name());
-        for part in wrapped(pass.doc, 92) {
-            line!(text, "    {part}");
-        }
-    }
-    line!(text, "\npipelines");
-    for pipeline in PIPELINES {
-        line!(text, "{}: {}", pipeline.name, pipeline.doc);
-        for part in wrapped(&pipeline.passes.join(", "), 92) {
-            line!(text, "    {part}");
-        }
-    }
-    text
-}
-
 /// Targets with the figures that tell them apart.
 pub fn targets(machines: &[Arc<MachineModel>]) -> String {
     let mut text = String::new();
@@ -332,7 +291,7 @@ pub fn targets(machines: &[Arc<MachineModel>]) -> String {
 }
 
 /// Lines of at most `width` characters, broken at blanks.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

@@ -1,10 +1,12 @@
 //! The executables from outside: argv, streams, files, exit codes.
 
+mod book;
 mod cache;
 mod codes;
 mod executables;
 mod many;
 mod replay;
+mod workbench;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
