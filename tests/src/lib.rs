@@ -1,8 +1,11 @@
 //! What workspace-level tests share: seeded inputs, running passes on text, and comparing numbers.
+//!
+//! *Where to start.* [`filetest`] for what a filetest may say, [`reference`](mod@reference) for the pages of the book that are made from the code.
 
 pub mod conformance;
 pub mod filetest;
 pub mod numbers;
+pub mod reference;
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::Module;

@@ -37,6 +37,7 @@ fn run(folder: &Path, auto_cast: AutoCast) -> Option<String> {
         rtol: None,
         atol: None,
         timeline: false,
+        seed: None,
     };
     match validate::case(folder, &options) {
         Ok(done) if done.report.ok => None,

@@ -1,5 +1,6 @@
 //! Workspace-level tests, one executable.
 
+mod book;
 mod conformance;
 mod control_flow;
 mod corpus_device;
