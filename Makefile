@@ -7,6 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 DEMO := tests/corpus/models/vit_tiny_forward
 NEXTEST := 0.9
+MDBOOK := 0.5
 
 .PHONY: help
 help: ## Lists the targets.
@@ -54,8 +55,9 @@ test: test-tools ## Everything CI runs: format, lints, tests, documentation.
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 .PHONY: bless
-bless: rust ## Rewrites the expectations of the filetests; read the diff.
-	BLESS=1 cargo test --locked -p ferrite-tests filetests
+bless: rust ## Rewrites what filetests expect and what the book shows; read the diff.
+	BLESS=1 cargo test --locked -p ferrite-tests -- filetest page_of
+	BLESS=1 cargo test --locked -p ferrite-cli --test cli -- what_the_book_shows
 
 .PHONY: bench
 bench: rust ## Compiles and profiles the benchmark cases into benches/results/.
@@ -67,6 +69,6 @@ check-external: rust python ## Compares with JAX, PyTorch, S3, Ray and others fr
 	tests/external/run.sh $(SECTIONS)
 
 .PHONY: book
-book: ## Builds the book with mdBook, if it is installed.
-	@command -v mdbook >/dev/null || { echo "mdbook is not installed: cargo install --locked mdbook"; exit 1; }
+book: rust ## Builds the book with mdBook, installed if it is missing, into docs/book.
+	@command -v mdbook >/dev/null || cargo install --locked --version '^$(MDBOOK)' mdbook
 	mdbook build docs
