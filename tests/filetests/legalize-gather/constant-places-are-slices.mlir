@@ -6,3 +6,8 @@ func.func public @main(%x: tensor<6x4xf32>) -> tensor<2x3xf32> {
   %0 = stablehlo.dynamic_slice %x, %c, %d, sizes = [2, 3] : (tensor<6x4xf32>, tensor<i32>, tensor<i32>) -> tensor<2x3xf32>
   return %0 : tensor<2x3xf32>
 }
+// OUT:
+// func.func public @main(%arg0: tensor<6x4xf32>) -> tensor<2x3xf32> {
+//   %0 = stablehlo.slice %arg0 [4:6, 0:3] : (tensor<6x4xf32>) -> tensor<2x3xf32>
+//   return %0 : tensor<2x3xf32>
+// }

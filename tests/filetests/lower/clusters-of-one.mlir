@@ -1,8 +1,7 @@
 // RUN: lower{cluster-ops=1}
 // OPTIONS: target=inf2
 // EVAL: atol=1e-6 rtol=1e-5
-// CHECK: "tile.tensor_tensor"
-// CHECK: "tile.activation"
+// CHECK: bias = #tile.view
 func.func public @main(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
   %0 = stablehlo.broadcast_in_dim %b, dims = [1] : (tensor<8xf32>) -> tensor<4x8xf32>
   %1 = stablehlo.add %x, %0 : tensor<4x8xf32>

@@ -5,3 +5,6 @@ func.func public @main(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32
   %2 = stablehlo.tanh %1 : tensor<4x8xf32>
   return %2 : tensor<4x8xf32>
 }
+// OUT:
+// error[NCC_EARG001]: `canonicalize` works on the hlo level, and the program is of the tile level there
+//    = help: `lower` goes from hlo to tile, `generate-code` or `encode` from tile to isa; no pass goes back

@@ -6,3 +6,6 @@ func.func public @main(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32
   %2 = stablehlo.tanh %1 : tensor<4x8xf32>
   return %2 : tensor<4x8xf32>
 }
+// OUT:
+// error[NCC_EARG001]: `schedule` needs a program that is `engines-assigned`
+//    = help: run `assign-engines` before

@@ -17,7 +17,8 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::args::{
-    Command, CompileArgs, ConvertArgs, Form, InspectArgs, InterpretArgs, ProfileArgs, RunArgs, TargetsArgs, ValidateArgs,
+    Command, CompileArgs, ConvertArgs, Form, InspectArgs, InterpretArgs, ProfileArgs, RunArgs, TargetsArgs,
+    ValidateArgs,
 };
 use super::{Answer, Outcome, diagnostic, text, workbench};
 
