@@ -193,7 +193,7 @@ pub fn files(
 fn read(model: &Path, options: &CompileOptions) -> Result<Module, Vec<Diagnostic>> {
     let mut module = model::read(model)?;
     if !options.dim_bindings.is_empty() {
-        let machine = compile::machine(&options.target, options.machine.as_deref()).map_err(one)?;
+        let machine = options.machine_model().map_err(one)?;
         bind_dimensions::bind(&mut module, &options.dim_bindings, &machine).map_err(one)?;
     }
     Ok(module)
