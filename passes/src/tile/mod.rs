@@ -85,7 +85,7 @@ pub struct TileReport {
 ///
 /// # Errors
 /// `EOOM001` when the program needs more HBM than a core has, `EOOM002` when one operation needs more SBUF than there is;
-/// a [`Code::Bug`] when a pass broke an invariant.
+/// a [`ferrite_ir::diag::Code::Bug`] when a pass broke an invariant.
 pub fn compile(program: tile::Program, machine: &MachineModel, options: &TileOptions) -> Result<isa::Program> {
     Ok(compile_with_report(program, machine, options)?.0)
 }

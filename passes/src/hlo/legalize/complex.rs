@@ -9,7 +9,7 @@
 //! Every operation on complex numbers becomes operations on their parts, followed by a `complex` of the two. Those that
 //! nobody needs as such disappear as dead operations: `complex` is left before results of the program, `real` and
 //! `imag` behind its parameters, and nowhere else. Loops, branches, comparators and bodies take two real values for each
-//! complex one. Fourier transforms are in [`super::fourier`], functions in [`super::complex_functions`].
+//! complex one. Fourier transforms are in [`super::fourier`], functions in `complex_functions`.
 //!
 //! Needs: verified static `hlo`; dead operations are removed afterwards. Leaves: verified `hlo` as said; functions of
 //! real numbers that `expand-ops` knows.
