@@ -13,11 +13,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Cases of a run without arguments.
-const DEFAULT: [&str; 5] = [
+const DEFAULT: [&str; 10] = [
     "models/vit_tiny_forward",
     "mid/bert_base_1layer_s128",
     "mid/vit_b16_full_b1",
     "full/bert_base_b1_s128",
+    "full/bert_base_b1_s384",
+    "full/gpt2_small_decode",
+    "full/gpt2_small_prefill512",
+    "full/resnet50_b1",
+    "full/resnet50_b16",
     "full/vit_b16_forward_b8",
 ];
 
