@@ -21,3 +21,11 @@ func.func @q() {
   check.expect_eq_const %rd, dense<3.0> : tensor<f32>
   return
 }
+// -----
+func.func @blocks_with_scales_of_their_own() {
+  %0 = stablehlo.constant dense<[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]> : tensor<2x4xf32>
+  %1 = stablehlo.uniform_quantize %0 : (tensor<2x4xf32>) -> tensor<2x4x!quant.uniform<i8:f32:{0:1, 1:2}, {{0.5:1, 1.0}, {2.0, 0.25}}>>
+  %3 = stablehlo.uniform_dequantize %1 : (tensor<2x4x!quant.uniform<i8:f32:{0:1, 1:2}, {{0.5:1, 1.0}, {2.0, 0.25}}>>) -> tensor<2x4xf32>
+  check.expect_eq_const %3, dense<[[1.0, 2.0, 3.0, 4.0], [4.0, 6.0, 7.0, 8.0]]> : tensor<2x4xf32>
+  func.return
+}

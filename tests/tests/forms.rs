@@ -95,17 +95,6 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "hlo",
         "HLO does not say for how many partitions it is, and for one the index is known",
     ),
-    // `mhlo.backend_config` is an attribute of its own here, and the configuration in HLO.
-    (
-        "ops/custom_call_ffi",
-        "hlo",
-        "the configuration of the call is kept in another place",
-    ),
-    (
-        "ops/sort_topk",
-        "hlo",
-        "the configuration of the call is kept in another place",
-    ),
 ];
 
 const CHLO: &str = "exporters write operations of CHLO out, each in its own way";

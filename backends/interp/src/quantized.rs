@@ -133,27 +133,36 @@ fn parameters(shape: &[i64], q: &Quantization) -> Result<impl Fn(usize) -> (f64,
         .map(|&bits| round_to(q.expressed, f64::from_bits(bits)))
         .collect();
     let zeros: Vec<f64> = q.zero_points.iter().map(|&z| z as f64).collect();
-    let axis = q
-        .axis
-        .map(|axis| usize::try_from(axis).ok().filter(|&a| a < shape.len()));
-    let (inner, count) = match axis {
-        None => (1, 1),
-        Some(Some(axis)) => {
-            let inner: i64 = shape[axis + 1..].iter().product();
-            (inner.max(1) as usize, shape[axis].max(1) as usize)
-        }
-        Some(None) => return Err(invalid(format!("there is no quantized dimension in shape {shape:?}"))),
+    // Per axis is blocks of size 1 along it.
+    let blocks = match q.axis {
+        Some(axis) => Quantization {
+            blocks: vec![(axis, 1)],
+            ..q.clone()
+        },
+        None => q.clone(),
     };
+    let counts = blocks
+        .block_counts(shape)
+        .ok_or_else(|| invalid(format!("the blocks {:?} do not fit shape {shape:?}", blocks.blocks)))?;
+    let count: usize = counts.iter().product();
     if scales.len() != count || zeros.len() != count {
         return Err(invalid(format!(
-            "{} scales and {} zero points for {count} slices of the quantized dimension",
+            "{} scales and {} zero points for {count} slices or blocks",
             scales.len(),
             zeros.len()
         )));
     }
+    let sizes: Vec<usize> = shape.iter().map(|&size| size.max(1) as usize).collect();
     Ok(move |i: usize| {
-        let slice = i / inner % count;
-        (scales[slice], zeros[slice])
+        let (mut rest, mut block, mut stride) = (i, 0, 1);
+        if count > 1 {
+            for (size, count) in sizes.iter().zip(&counts).rev() {
+                block += rest % size / (size / count) * stride;
+                rest /= size;
+                stride *= count;
+            }
+        }
+        (scales[block], zeros[block])
     })
 }
 
@@ -203,6 +212,7 @@ mod tests {
             storage_min: -128,
             storage_max: 127,
             axis: None,
+            blocks: Vec::new(),
             scales: vec![scale.to_bits()],
             zero_points: vec![zero],
         }
@@ -230,6 +240,15 @@ mod tests {
         let x = Tensor::from_i64_vec(TensorType::new(DType::I8, &[2, 2]), vec![1, 2, 3, 4]);
         let meant = x.map(|x| dequantize(&x, &q).map(|t| t.to_f64_vec()));
         assert_eq!(meant, Some(Ok(vec![0.5, 1.0, 4.0, 6.0])));
+        let blocks = Quantization {
+            blocks: vec![(0, 1), (1, 2)],
+            scales: [0.5, 1.0, 2.0, 4.0].map(f64::to_bits).to_vec(),
+            zero_points: vec![0, 0, 1, 0],
+            ..per_tensor(1.0, 0)
+        };
+        let x = Tensor::from_i64_vec(TensorType::new(DType::I8, &[2, 4]), vec![1, 2, 3, 4, 5, 6, 7, 8]);
+        let meant = x.map(|x| dequantize(&x, &blocks).map(|t| t.to_f64_vec()));
+        assert_eq!(meant, Some(Ok(vec![0.5, 1.0, 3.0, 4.0, 8.0, 10.0, 28.0, 32.0])));
         let wrong = Tensor::from_i64_vec(TensorType::new(DType::I8, &[3]), vec![1, 2, 3]);
         assert_eq!(wrong.map(|x| dequantize(&x, &q).is_err()), Some(true));
     }

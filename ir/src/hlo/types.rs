@@ -43,10 +43,28 @@ pub struct Quantization {
     pub storage_max: i64,
     /// The quantized dimension if scales are per axis.
     pub axis: Option<i64>,
-    /// Bits of the `f64` scales: one, or one per index along `axis`.
+    /// Dimensions that are cut into blocks with scales of their own, and the sizes of the blocks; a dimension that is not
+    /// among them is one block. Not together with `axis`.
+    pub blocks: Vec<(i64, i64)>,
+    /// Bits of the `f64` scales: one, one per index along `axis`, or one per block, in row-major order.
     pub scales: Vec<u64>,
     /// Zero points, as many as scales.
     pub zero_points: Vec<i64>,
+}
+
+impl Quantization {
+    /// Number of blocks along each dimension of a tensor of this shape; `None` if blocks do not fit it.
+    pub fn block_counts(&self, shape: &[i64]) -> Option<Vec<usize>> {
+        let mut counts = vec![1usize; shape.len()];
+        for &(dim, size) in &self.blocks {
+            let dim = usize::try_from(dim).ok().filter(|&dim| dim < shape.len())?;
+            if size <= 0 || shape[dim] < 0 || shape[dim] % size != 0 {
+                return None;
+            }
+            counts[dim] = usize::try_from(shape[dim] / size).ok()?.max(1);
+        }
+        Some(counts)
+    }
 }
 
 impl TensorType {
@@ -126,7 +144,11 @@ impl fmt::Display for TensorType {
         }
         let extra = self.extra.as_deref();
         match extra.and_then(|e| e.quantization.as_ref()) {
-            Some(q) => write!(f, "{}", QuantDisplay { storage: self.dtype, q })?,
+            Some(q) => {
+                let shape = &self.shape;
+                let storage = self.dtype;
+                write!(f, "{}", QuantDisplay { storage, q, shape })?
+            }
             None => write!(f, "{}", self.dtype)?,
         }
         if let Some(bounds) = extra.and_then(|e| e.bounds.as_ref()) {
@@ -148,6 +170,37 @@ impl fmt::Display for TensorType {
 struct QuantDisplay<'a> {
     storage: DType,
     q: &'a Quantization,
+    /// The shape of the tensor.
+    shape: &'a [i64],
+}
+
+/// Writes the scale with this number.
+type OneScale<'a> = dyn Fn(&mut fmt::Formatter<'_>, usize) -> fmt::Result + 'a;
+
+impl QuantDisplay<'_> {
+    /// Scales in as many nested lists as the tensor has dimensions.
+    fn scales_of_blocks(&self, f: &mut fmt::Formatter<'_>, one: &OneScale<'_>) -> fmt::Result {
+        let counts = self
+            .q
+            .block_counts(self.shape)
+            .unwrap_or_else(|| vec![1; self.shape.len()]);
+        let total = self.q.scales.len();
+        for i in 0..total {
+            // A list begins where all numbers of the dimensions inside are 0, and ends where they are the last.
+            let mut size = 1;
+            let (mut opens, mut closes) = (0, 0);
+            for count in counts.iter().rev() {
+                size *= count;
+                opens += usize::from(i % size == 0);
+                closes += usize::from((i + 1) % size == 0);
+            }
+            f.write_str(if i == 0 { "" } else { ", " })?;
+            f.write_str(&"{".repeat(opens))?;
+            one(f, i)?;
+            f.write_str(&"}".repeat(closes))?;
+        }
+        f.write_str(">")
+    }
 }
 
 impl fmt::Display for QuantDisplay<'_> {
@@ -169,6 +222,14 @@ impl fmt::Display for QuantDisplay<'_> {
                 _ => Ok(()),
             }
         };
+        if !self.q.blocks.is_empty() {
+            f.write_str(":{")?;
+            for (i, (dim, size)) in self.q.blocks.iter().enumerate() {
+                write!(f, "{}{dim}:{size}", if i == 0 { "" } else { ", " })?;
+            }
+            f.write_str("}, ")?;
+            return self.scales_of_blocks(f, &one);
+        }
         match self.q.axis {
             None => {
                 f.write_str(", ")?;

@@ -517,14 +517,23 @@ fn custom_call(fields: &mut Fields) -> Read<CustomCall> {
         Some(Attr::Array(items)) => items.iter().map(operand_alias).collect::<Read<_>>()?,
         Some(_) => return Err(fields.wrong("output_operand_aliases", "a list of aliases")),
     };
+    let mut backend_config = match fields.take("backend_config") {
+        None => HloAttr::String(String::new()),
+        Some(attr) => attributes::convert(attr),
+    };
+    let mut api_version = fields.int_or("api_version", 1)?;
+    // What MHLO wrote before StableHLO had dictionaries; to XLA it is the typed interface.
+    let of_mhlo = fields.take("mhlo.backend_config").map(attributes::convert);
+    let is_empty = matches!(&backend_config, HloAttr::String(text) if text.is_empty());
+    if let (Some(config @ HloAttr::Dict(_)), true) = (of_mhlo, is_empty) {
+        const TYPED: i64 = 4;
+        (backend_config, api_version) = (config, TYPED);
+    }
     Ok(CustomCall {
         target: fields.string("call_target_name")?,
         has_side_effect: fields.bool_or("has_side_effect", false)?,
-        backend_config: match fields.take("backend_config") {
-            None => HloAttr::String(String::new()),
-            Some(attr) => attributes::convert(attr),
-        },
-        api_version: fields.int_or("api_version", 1)?,
+        backend_config,
+        api_version,
         called_computations,
         operand_layouts: layouts(fields, "operand_layouts")?,
         result_layouts: layouts(fields, "result_layouts")?,
@@ -565,6 +574,9 @@ fn collective(fields: &mut Fields) -> Read<Collective> {
     let (channel_id, channel_type) = channel(fields)?;
     let replica_groups = match fields.take("replica_groups") {
         None => Vec::new(),
+        Some(Attr::Dialect { name, body: Some(body) }) if name == "stablehlo.replica_group_mesh_axes" => {
+            super::mesh::groups(body).ok_or_else(|| fields.wrong("replica_groups", "axes of a mesh"))?
+        }
         Some(attr) => fields::rows(attr).ok_or_else(|| fields.wrong("replica_groups", "rows of device ids"))?,
     };
     let use_global_device_ids = fields.bool_or("use_global_device_ids", false)?;

@@ -1,5 +1,7 @@
 //! Values of constants: nested lists, splats, hexadecimal blobs and resources.
 
+use std::sync::Arc;
+
 use super::super::types::{DYNAMIC, TensorType};
 use super::fields::Read;
 use super::types;
@@ -29,19 +31,17 @@ pub(super) fn float(attr: &Attr) -> Option<f64> {
     }
 }
 
-/// The bytes of hexadecimal digits, first byte first.
-pub(super) fn hex_bytes(digits: &str) -> Option<Vec<u8>> {
+/// The bytes of hexadecimal digits, first byte first. They are made where they stay: constants may be most of a program.
+pub(super) fn hex_bytes(digits: &str) -> Option<Arc<[u8]>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
     let value = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'A'..=b'F' => Some(b - b'A' + 10),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
+        b'0'..=b'9' => b - b'0',
+        _ => (b | 0x20) - b'a' + 10,
     };
-    digits
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| Some(value(pair[0])? << 4 | value(*pair.get(1)?)?))
-        .collect()
+    Some(pairs.iter().map(|&[high, low]| value(high) << 4 | value(low)).collect())
 }
 
 /// The value of a constant.
@@ -55,12 +55,11 @@ pub(super) fn literal(attr: &Attr, document: &text::Document) -> Read<Literal> {
                     "resource `{key}` is not in the file: print it with its resources"
                 ));
             };
-            let bytes = hex_bytes(&resource.hex).filter(|bytes| bytes.len() >= 4);
-            let Some(bytes) = bytes else {
+            // Four bytes of alignment come first.
+            let Some(bytes) = resource.hex.get(8..).and_then(hex_bytes) else {
                 return Err(format!("resource `{key}` is shorter than its header"));
             };
-            // Four bytes of alignment come first.
-            from_blob(ty, &bytes[4..], false)
+            from_blob(ty, bytes, false)
         }
         _ => Err("a constant must be `dense<...>` or `dense_resource<...>`".to_string()),
     }
@@ -75,9 +74,9 @@ fn from_dense(dense: &Dense) -> Read<Literal> {
     match &dense.data {
         DenseData::Hex(digits) => {
             let bytes = hex_bytes(digits).ok_or("expected pairs of hexadecimal digits")?;
-            from_blob(ty, &bytes, true)
+            from_blob(ty, bytes, true)
         }
-        DenseData::Raw(bytes) => from_blob(ty, bytes, false),
+        DenseData::Raw(bytes) => from_blob(ty, Arc::from(&bytes[..]), false),
         DenseData::Elements { shape, values, complex } => {
             let dtype = ty.dtype;
             let written: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
@@ -130,7 +129,7 @@ fn element_count(ty: &TensorType) -> Read<usize> {
 
 /// A literal from raw bytes, little endian. `i1` is packed eight to a byte in the `dense<"0x...">` form, least
 /// significant bit first; other narrow types take a byte each.
-fn from_blob(ty: TensorType, bytes: &[u8], packed_bool: bool) -> Read<Literal> {
+fn from_blob(ty: TensorType, bytes: Arc<[u8]>, packed_bool: bool) -> Read<Literal> {
     let count = element_count(&ty)?;
     if ty.dtype == DType::Bool && packed_bool {
         let expected = count.div_ceil(8);
@@ -148,22 +147,24 @@ fn from_blob(ty: TensorType, bytes: &[u8], packed_bool: bool) -> Read<Literal> {
         return Literal::new(ty.clone(), unpacked).ok_or_else(|| size_mismatch(&ty, bytes.len()));
     }
     let size = ty.dtype.bytes();
-    let mut data = bytes.to_vec();
-    if data.len() != size && Some(data.len()) != count.checked_mul(size) {
-        return Err(size_mismatch(&ty, data.len()));
+    let length = bytes.len();
+    if length != size && Some(length) != count.checked_mul(size) {
+        return Err(size_mismatch(&ty, length));
     }
-    match ty.dtype {
-        DType::Bool => data.iter_mut().for_each(|b| *b = u8::from(*b != 0)),
+    let data: Arc<[u8]> = match ty.dtype {
+        DType::Bool => bytes.iter().map(|&b| u8::from(b != 0)).collect(),
         // Narrow integers are kept sign- or zero-extended in their byte.
         dtype if dtype.is_int() && dtype.bits() < 8 => {
+            let mut data = bytes.to_vec();
             for b in &mut data {
                 let value = i64::from(*b);
                 write_i64(dtype, value, std::slice::from_mut(b));
             }
+            data.into()
         }
-        _ => {}
-    }
-    Literal::new(ty.clone(), data).ok_or_else(|| size_mismatch(&ty, bytes.len()))
+        _ => bytes,
+    };
+    Literal::new(ty.clone(), data).ok_or_else(|| size_mismatch(&ty, length))
 }
 
 /// Writes one number as an element.

@@ -12,6 +12,7 @@ mod fields;
 mod kinds;
 mod literal;
 mod mapped;
+mod mesh;
 mod module;
 mod scalars;
 mod scan;

@@ -138,7 +138,8 @@ fn bounds(encoding: &Attr, rank: usize) -> Option<Dims> {
     (bounds.len() == rank).then_some(bounds)
 }
 
-/// `i8<-128:127>:f32:1, {0.1:2, 0.2}`: storage type, expressed type, axis, scales and zero points.
+/// `i8<-128:127>:f32:1, {0.1:2, 0.2}`: storage type, expressed type, axis, scales and zero points. Instead of an axis there
+/// may be sizes of blocks, `{0:1, 1:2}`, and then a list of lists.
 fn quantization(body: &str) -> Option<(DType, Quantization)> {
     let (storage, rest) = body.split_once(':').map(|(a, b)| (a.trim(), b))?;
     // The range of the storage type holds a colon of its own.
@@ -161,13 +162,26 @@ fn quantization(body: &str) -> Option<(DType, Quantization)> {
         Some((low, high)) => (low.trim().parse().ok()?, high.trim().parse().ok()?),
         None => (i64::try_from(low).ok()?, i64::try_from(high).ok()?),
     };
-    let (head, parameters) = rest.split_once(',')?;
-    let (expressed, axis) = match head.split_once(':') {
-        Some((expressed, axis)) => (expressed, Some(axis.trim().parse().ok()?)),
-        None => (head, None),
+    let mut blocks = Vec::new();
+    let (expressed, axis, parameters) = match rest.split_once(":{").or_else(|| rest.split_once(": {")) {
+        Some((expressed, rest)) if !expressed.contains(',') => {
+            let (sizes, rest) = rest.split_once('}')?;
+            for item in sizes.split(',') {
+                let (dim, size) = item.split_once(':')?;
+                blocks.push((dim.trim().parse().ok()?, size.trim().parse().ok()?));
+            }
+            (expressed, None, rest.trim_start().strip_prefix(',')?)
+        }
+        _ => {
+            let (head, parameters) = rest.split_once(',')?;
+            match head.split_once(':') {
+                Some((expressed, axis)) => (expressed, Some(axis.trim().parse().ok()?), parameters),
+                None => (head, None, parameters),
+            }
+        }
     };
     let parameters = parameters.trim();
-    let list = if axis.is_some() {
+    let list = if axis.is_some() || !blocks.is_empty() {
         parameters.strip_prefix('{')?.strip_suffix('}')?
     } else {
         parameters
@@ -175,6 +189,12 @@ fn quantization(body: &str) -> Option<(DType, Quantization)> {
     let mut scales = Vec::new();
     let mut zero_points = Vec::new();
     for item in list.split(',') {
+        // Which list an item is in follows from the blocks.
+        let item = if blocks.is_empty() {
+            item
+        } else {
+            item.trim().trim_matches(['{', '}'])
+        };
         let (scale, zero) = item.split_once(':').unwrap_or((item, "0"));
         scales.push(scale.trim().parse::<f64>().ok()?.to_bits());
         zero_points.push(zero.trim().parse().ok()?);
@@ -187,6 +207,7 @@ fn quantization(body: &str) -> Option<(DType, Quantization)> {
             storage_min,
             storage_max,
             axis,
+            blocks,
             scales,
             zero_points,
         },
