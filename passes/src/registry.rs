@@ -140,6 +140,7 @@ impl Registry {
             .hlo(|| hlo::RecognizeActivations)
             .hlo(|| hlo::RemoveBarriers)
             .hlo(|| hlo::RemoveDeadOps)
+            .hlo(|| hlo::ScaleContractions)
             .hlo(|| hlo::SplitContractions)
             .step(lower::LowerToTiles::default)
             .tile(tile::AssignEngines::default)

@@ -104,6 +104,8 @@ const BALANCED: &[&str] = &[
     "fold-constants", // index arithmetic of gathers and scatters
     "canonicalize",
     "split-contractions", // before what is done for the readers of each part
+    "scale-contractions",
+    "remove-dead-ops", // what it replaced reads the same values
     "hoist-scalars",
     "hoist-narrowing", // before orientation, which counts readers
     "merge-equal-ops",

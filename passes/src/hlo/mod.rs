@@ -19,6 +19,7 @@ mod remove_barriers;
 mod remove_dead_ops;
 mod retype;
 pub(crate) mod rewrite;
+mod scale_contractions;
 mod split_contractions;
 #[cfg(test)]
 mod testing;
@@ -38,6 +39,7 @@ pub use orient_convolutions::OrientConvolutions;
 pub use recognize_activations::RecognizeActivations;
 pub use remove_barriers::RemoveBarriers;
 pub use remove_dead_ops::RemoveDeadOps;
+pub use scale_contractions::ScaleContractions;
 pub use split_contractions::SplitContractions;
 
 /// Whether a custom call is an activation function that ScalarE computes in one instruction.

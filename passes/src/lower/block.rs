@@ -68,6 +68,8 @@ pub(super) struct Cache {
     pinned: Option<(StorageId, Form)>,
     /// Time of [`Cache::pin`].
     pinned_since: u64,
+    /// Blocks that stay while several contractions go in step.
+    held: Vec<(StorageId, Form)>,
     /// What is inserted now is not read again after the rows at hand.
     passing: bool,
 }
@@ -86,6 +88,7 @@ impl Cache {
             of_storage: HashMap::new(),
             pinned: None,
             pinned_since: 0,
+            held: Vec::new(),
             passing: false,
         }
     }
@@ -100,6 +103,11 @@ impl Cache {
     pub fn pin(&mut self, operand: Option<(StorageId, Form)>) {
         self.pinned = operand;
         self.pinned_since = self.clock;
+    }
+
+    /// Keeps all blocks of some operands until told otherwise.
+    pub fn hold(&mut self, operands: Vec<(StorageId, Form)>) {
+        self.held = operands;
     }
 
     /// Forgets the blocks of an operand that will not be read again soon.
@@ -160,7 +168,8 @@ impl Cache {
             let free = self
                 .entries
                 .iter()
-                .filter(|(k, e)| self.pinned != Some((k.storage, k.form)) || e.used <= self.pinned_since);
+                .filter(|(k, e)| self.pinned != Some((k.storage, k.form)) || e.used <= self.pinned_since)
+                .filter(|(k, _)| !self.held.contains(&(k.storage, k.form)));
             let Some(oldest) = free.min_by_key(|(_, e)| (!e.passing, e.used)).map(|(k, _)| k.clone()) else {
                 break;
             };

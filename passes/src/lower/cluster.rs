@@ -103,6 +103,22 @@ impl Lower<'_> {
         done
     }
 
+    /// Computes some columns of some row tiles of a cluster without reductions.
+    pub(super) fn run_columns(&mut self, work: &mut Work<'_>, tiles: &[(i64, i64)], columns: (i64, i64)) -> Result<()> {
+        (work.collect, work.once) = (false, false);
+        let staying = work.contractions.values().next().map(Contraction::staying);
+        self.cache.pin(staying);
+        let end = columns.0 + columns.1;
+        for &r in tiles {
+            for first in (columns.0..end).step_by(work.chunk.max(1) as usize) {
+                let c = (first, work.chunk.min(end - first));
+                self.chunk(work, &mut RowState::default(), r, c)?;
+            }
+        }
+        self.cache.pin(None);
+        Ok(())
+    }
+
     /// Row tile by row tile.
     fn by_rows(&mut self, work: &mut Work<'_>, tiles: &[(i64, i64)], chunks: &[(i64, i64)]) -> Result<()> {
         for &r in tiles {
@@ -447,7 +463,7 @@ impl Lower<'_> {
     }
 
     /// Whether the cluster has values per row, which need all columns of it at a time.
-    fn reduces(&self, work: &Work<'_>) -> bool {
+    pub(super) fn reduces(&self, work: &Work<'_>) -> bool {
         work.cluster.class.values().any(|&c| c == Class::Row)
     }
 
@@ -505,11 +521,15 @@ impl Lower<'_> {
                 continue;
             }
             let e = Extent { p: r.1, n: c.1 };
-            let args = node
+            let mut args = node
                 .operands
                 .iter()
                 .map(|&v| self.argument(work, state, &full, v, Class::Full, r, c))
                 .collect::<Result<Vec<Arg>>>()?;
+            if let (OpKind::BitcastConvert, [Arg::Tile(Val { row: true, .. })]) = (&node.kind, &args[..]) {
+                let from = self.func.tensor(node.operands[0]).dtype;
+                args = vec![self.as_dtype(args.remove(0), from, Extent { p: r.1, n: 1 })];
+            }
             self.wanted = self
                 .collector(work, state, result, r)
                 .map(|all| part(&all, 0, r.1, c.0 - work.span.0, c.1));
@@ -814,8 +834,8 @@ impl Lower<'_> {
             let kept = val.view.dtype;
             val = self.binary(binary, kept, &Arg::Tile(val), &init, one)?;
         }
-        if val.view.dtype != dtype {
-            let dst = self.sbuf(one, dtype, "v");
+        if val.view.dtype != row_dtype(dtype) {
+            let dst = self.sbuf(one, row_dtype(dtype), "v");
             self.inst(Inst::TensorCopy {
                 dst: dst.clone(),
                 src: val.view,
@@ -836,9 +856,34 @@ impl Lower<'_> {
             .iter()
             .map(|&v| self.argument(work, state, &none, v, Class::Row, r, (0, 1)))
             .collect::<Result<Vec<Arg>>>()?;
-        let val = self.map_op(op, &args, Extent { p: r.1, n: 1 })?;
+        let e = Extent { p: r.1, n: 1 };
+        let to = self.func.tensor(result).dtype;
+        let from = self.func.tensor(node.operands[0]).dtype;
+        let reads_bits = matches!(node.kind, OpKind::BitcastConvert);
+        let val = if reads_bits || row_dtype(to) == to && row_dtype(from) == from {
+            let narrow = args.into_iter().map(|arg| self.as_dtype(arg, from, e)).collect::<Vec<_>>();
+            self.map_op(op, &narrow, e)?
+        } else {
+            let wide = args.into_iter().map(|arg| self.as_dtype(arg, DType::F32, e)).collect::<Vec<_>>();
+            self.map_op_as(op, &wide, (row_dtype(from), row_dtype(to)), e)?
+        };
         self.finish_row(work, state, result, val, r);
         Ok(())
+    }
+
+    /// A column of floats in another float dtype.
+    fn as_dtype(&mut self, arg: Arg, dtype: DType, e: Extent) -> Arg {
+        match arg {
+            Arg::Tile(val) if val.view.dtype.is_float() && dtype.is_float() && val.view.dtype != dtype => {
+                let dst = self.sbuf(e, dtype, "v");
+                self.inst(Inst::TensorCopy {
+                    dst: dst.clone(),
+                    src: val.view,
+                });
+                Arg::Tile(Val { view: dst, ..val })
+            }
+            other => other,
+        }
     }
 
     fn finish_row(&mut self, work: &mut Work<'_>, state: &mut RowState, result: ValueId, val: Val, r: (i64, i64)) {
@@ -860,9 +905,14 @@ impl Lower<'_> {
 
     /// An element-wise operation.
     fn map_op(&mut self, op: OpId, args: &[Arg], e: Extent) -> Result<Val> {
-        let node = self.func.op(op).clone();
         let result = self.func.tensor(self.func.result(op)).dtype;
-        let operand = self.func.tensor(node.operands[0]).dtype;
+        let operand = self.func.tensor(self.func.op(op).operands[0]).dtype;
+        self.map_op_as(op, args, (operand, result), e)
+    }
+
+    /// An element-wise operation whose operands and result have these dtypes on chip.
+    fn map_op_as(&mut self, op: OpId, args: &[Arg], (operand, result): (DType, DType), e: Extent) -> Result<Val> {
+        let node = self.func.op(op).clone();
         let (to, from) = (self.supported(result, node.loc)?, self.supported(operand, node.loc)?);
         match node.kind {
             OpKind::Unary(unary) => {
@@ -916,6 +966,14 @@ impl Lower<'_> {
                 format!("`{}` between these dtypes has no device lowering yet", other.mnemonic()),
             )),
         }
+    }
+}
+
+/// The dtype that a value per row has on chip: instructions take it as their scalar in fp32 only.
+fn row_dtype(dtype: DType) -> DType {
+    match dtype {
+        DType::BF16 | DType::F16 => DType::F32,
+        other => other,
     }
 }
 

@@ -44,8 +44,20 @@ impl Operand {
         f == 1 || k == 1 || free == 1 || free == 0 || summed != 1
     }
 
+    /// Bytes per partition of the operand of one batch index, as the PE array reads it.
+    pub(super) fn bytes_on_chip(&self, partitions: i64) -> usize {
+        let blocks = (extent(&self.contracting) + partitions - 1) / partitions;
+        (blocks * extent(&self.free)) as usize * self.dtype.bytes()
+    }
+
+    /// Rows (batching and free dimensions) and columns (contracting ones).
+    pub(super) fn rows_and_columns(&self) -> (ViewDims, &ViewDims) {
+        let rows = self.batch.iter().chain(&self.free).copied().collect();
+        (rows, &self.contracting)
+    }
+
     /// The blocks that the PE array reads.
-    fn blocks(&self) -> (StorageId, Form) {
+    pub(super) fn blocks(&self) -> (StorageId, Form) {
         let whole = (extent(&self.free), extent(&self.contracting));
         let form = if self.is_direct(whole.0, whole.1) {
             Form::Rows

@@ -10,6 +10,9 @@
 //! What one cluster of batched contractions leaves for the next then is on chip when it is read: the probabilities of one
 //! head fit where those of all heads do not, and never reach memory. Only neighbours in the plan are joined, and only if
 //! each reads of the others what belongs to the same batch index.
+//!
+//! Where one batch is too much as well (the probabilities of a long sequence), clusters of a batch go on in step, some rows
+//! at a time, as long as each reads of the others the same rows, or sums along them as the moving operand of a contraction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +20,7 @@ use ferrite_ir::diag::Result;
 use ferrite_ir::tile::{BufferId, Touched};
 
 use super::Lower;
+use super::block::Blocks;
 use super::cluster::Work;
 use super::fuse::{Cluster, Node, Plan};
 use super::view::{StorageId, ViewDim, ViewDims, merged};
@@ -27,6 +31,28 @@ fn batches(cluster: &Cluster) -> i64 {
         (Some((rows, _)), Some(period)) if period > 0 && cluster.elements > 0 => rows / period,
         _ => 1,
     }
+}
+
+/// The dimensions inside those that together have `count` indices.
+fn trailing(dims: &[ViewDim], count: i64) -> Option<ViewDims> {
+    let mut left = count;
+    let mut inner = ViewDims::new();
+    for &d in dims {
+        if left == 1 {
+            inner.push(d);
+        } else if left % d.extent == 0 {
+            left /= d.extent;
+        } else if d.extent % left == 0 {
+            inner.push(ViewDim {
+                extent: d.extent / left,
+                ..d
+            });
+            left = 1;
+        } else {
+            return None;
+        }
+    }
+    Some(inner)
 }
 
 /// The outer dimensions that together have `count` indices; `None` if no cut is there.
@@ -53,6 +79,100 @@ fn leading(dims: &[ViewDim], count: i64) -> Option<ViewDims> {
     (left == 1).then(|| merged(&outer))
 }
 
+/// Where a result of a cluster lies, cut into its rows and columns.
+struct Produced {
+    offset: i64,
+    rows: ViewDims,
+    columns: ViewDims,
+}
+
+impl Produced {
+    fn of(offset: i64, rows: &[ViewDim], columns: &[ViewDim]) -> Produced {
+        Produced {
+            offset,
+            rows: merged(rows),
+            columns: merged(columns),
+        }
+    }
+
+    /// Whether a reader that cuts the same storage so finds in its row what the cluster wrote in the same row.
+    fn is(&self, other: &Produced) -> bool {
+        self.offset == other.offset && self.rows == other.rows && self.columns == other.columns
+    }
+}
+
+/// One value per column of each batch, the same in all rows, as the cluster that computed one value per row cuts it.
+fn along_columns(b: &Blocks, count: i64) -> Option<Produced> {
+    let batch = leading(&b.rows, count)?;
+    let inner = trailing(&b.rows, count)?;
+    if inner.iter().any(|d| d.stride != 0 && d.extent > 1) {
+        return None;
+    }
+    let rows: ViewDims = batch.iter().chain(&b.cols).copied().collect();
+    Some(Produced::of(b.offset, &rows, &[]))
+}
+
+/// What of a run a cluster needs before it can compute a part of its own result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// For some rows, the same rows.
+    Rows,
+    /// For some columns, the rows of the same indices.
+    Columns,
+    /// All of the batch.
+    All,
+}
+
+/// Neighbouring clusters of a group that can go through one batch in step, some rows at a time.
+#[derive(Default)]
+struct Run {
+    /// Position of its first cluster in the group.
+    first: usize,
+    /// What each cluster needs of those before it.
+    needs: Vec<Needs>,
+    /// Results of its clusters.
+    outputs: BTreeMap<StorageId, Produced>,
+    /// Bytes per partition that one batch of these results takes.
+    bytes: usize,
+    /// Bytes per partition of the operands of contractions that every step needs as a whole.
+    operands: usize,
+}
+
+impl Run {
+    fn needs_of(&self, work: &Work<'_>, count: i64) -> Needs {
+        if self.needs.last() == Some(&Needs::Columns) {
+            return Needs::All;
+        }
+        let own = |storage: StorageId| self.outputs.get(&storage);
+        let mut needs = None;
+        let mut want = |found: Needs| {
+            let joined = needs.is_none_or(|n| n == found);
+            needs = Some(if joined { found } else { Needs::All });
+        };
+        for b in work.outside.values() {
+            if let Some(produced) = own(b.storage) {
+                if produced.is(&Produced::of(b.offset, &b.rows, &b.cols)) {
+                    want(Needs::Rows);
+                } else if along_columns(b, count).is_some_and(|read| produced.is(&read)) {
+                    want(Needs::Columns);
+                } else {
+                    want(Needs::All);
+                }
+            }
+        }
+        for c in work.contractions.values() {
+            for (operand, way) in [(&c.lhs, Needs::Rows), (&c.rhs, Needs::Columns)] {
+                if let Some(produced) = own(operand.view.storage) {
+                    let (rows, columns) = operand.rows_and_columns();
+                    let same = produced.is(&Produced::of(operand.view.offset, &rows, columns));
+                    want(if same { way } else { Needs::All });
+                }
+            }
+        }
+        needs.unwrap_or(Needs::All)
+    }
+}
+
 /// Clusters that run together.
 struct Group<'c> {
     count: i64,
@@ -60,6 +180,7 @@ struct Group<'c> {
     works: Vec<(usize, Work<'c>)>,
     /// Batch dimensions of what the clusters compute.
     outputs: BTreeMap<StorageId, Option<ViewDims>>,
+    runs: Vec<Run>,
 }
 
 impl<'c> Group<'c> {
@@ -68,16 +189,8 @@ impl<'c> Group<'c> {
             count,
             works: Vec::new(),
             outputs: BTreeMap::new(),
+            runs: Vec::new(),
         }
-    }
-
-    fn push(&mut self, step: usize, work: Work<'c>) {
-        for blocks in work.outputs.values() {
-            let dims = leading(&blocks.rows, self.count);
-            let same = self.outputs.get(&blocks.storage).is_none_or(|old| *old == dims);
-            self.outputs.insert(blocks.storage, dims.filter(|_| same));
-        }
-        self.works.push((step, work));
     }
 
     /// Whether the cluster reads results of the group, each at its own batch index only.
@@ -115,7 +228,7 @@ impl Lower<'_> {
         }
         let mut group = Group::new(count);
         if let Some(work) = self.open_cluster(&plan.clusters[*first])? {
-            group.push(step, work);
+            self.join(&mut group, step, work);
         }
         let mut next = step + 1;
         while let Some(Node::Cluster(index)) = plan.nodes.get(next) {
@@ -130,7 +243,7 @@ impl Lower<'_> {
             next += 1;
             let Some(work) = opened else { continue };
             if group.feeds(&work) && !self.reads_any(start, group.outputs.keys()) {
-                group.push(at, work);
+                self.join(&mut group, at, work);
                 continue;
             }
             // What was prepared for it reads what the group computes: it comes after the group.
@@ -144,21 +257,102 @@ impl Lower<'_> {
             }
             self.program.ops.extend(prepared);
             group = Group::new(count);
-            group.push(at, work);
+            self.join(&mut group, at, work);
         }
         self.run_group(group)?;
         Ok(next - step)
     }
 
-    fn run_group(&mut self, mut group: Group<'_>) -> Result<()> {
-        for batch in 0..group.count {
-            for (step, work) in &mut group.works {
-                self.step = *step;
-                let period = work.rows / group.count;
-                let tiles = self.row_tiles(work, batch * period, (batch + 1) * period);
-                self.run_tiles(work, &tiles)?;
+    /// What a cluster needs of the last run of a group.
+    fn needs(&self, group: &Group<'_>, work: &Work<'_>) -> Needs {
+        match group.runs.last().map_or(Needs::All, |run| run.needs_of(work, group.count)) {
+            Needs::Columns if self.reduces(work) => Needs::All,
+            needs => needs,
+        }
+    }
+
+    fn join<'c>(&self, group: &mut Group<'c>, step: usize, work: Work<'c>) {
+        let needs = self.needs(group, &work);
+        if needs == Needs::All {
+            group.runs.push(Run {
+                first: group.works.len(),
+                ..Run::default()
+            });
+        }
+        let partitions = self.machine.limits.partitions as i64;
+        let tiles = (work.rows / group.count + partitions - 1) / partitions;
+        for blocks in work.outputs.values() {
+            let dims = leading(&blocks.rows, group.count);
+            let same = group.outputs.get(&blocks.storage).is_none_or(|old| *old == dims);
+            group.outputs.insert(blocks.storage, dims.filter(|_| same));
+            if let Some(run) = group.runs.last_mut() {
+                let produced = Produced::of(blocks.offset, &blocks.rows, &blocks.cols);
+                let columns: i64 = blocks.cols.iter().map(|d| d.extent).product();
+                run.bytes += (tiles * columns) as usize * self.storage(blocks.storage).dtype.bytes();
+                run.outputs.insert(blocks.storage, produced);
             }
         }
+        if let Some(run) = group.runs.last_mut() {
+            run.needs.push(needs);
+            for c in work.contractions.values() {
+                let whole = if needs == Needs::Columns { &c.lhs } else { &c.rhs };
+                run.operands += whole.bytes_on_chip(partitions);
+            }
+        }
+        group.works.push((step, work));
+    }
+
+    fn run_group(&mut self, mut group: Group<'_>) -> Result<()> {
+        for batch in 0..group.count {
+            for run in &group.runs {
+                let works = &mut group.works[run.first..run.first + run.needs.len()];
+                // What is small enough stays on chip as a whole, and the engines switch less between kinds of work.
+                let room = self.options.cache_bytes;
+                if works.len() > 1 && run.bytes > room / 4 && run.operands <= room / 2 {
+                    self.in_step(works, &run.needs, group.count, batch)?;
+                    continue;
+                }
+                for (step, work) in works {
+                    self.step = *step;
+                    let period = work.rows / group.count;
+                    let tiles = self.row_tiles(work, batch * period, (batch + 1) * period);
+                    self.run_tiles(work, &tiles)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through one batch some rows at a time: each cluster computes what these rows allow.
+    fn in_step(&mut self, works: &mut [(usize, Work<'_>)], needs: &[Needs], count: i64, batch: i64) -> Result<()> {
+        let period = works[0].1.rows / count;
+        let at_a_time = match needs.last() {
+            Some(Needs::Columns) => self.bank_columns(),
+            _ => self.machine.limits.partitions as i64,
+        };
+        let mut whole = Vec::new();
+        for ((_, work), needs) in works.iter().zip(needs) {
+            for c in work.contractions.values() {
+                whole.push(if *needs == Needs::Columns { &c.lhs } else { &c.rhs }.blocks());
+            }
+        }
+        self.cache.hold(whole);
+        for first in (0..period).step_by(at_a_time as usize) {
+            let some = at_a_time.min(period - first);
+            for ((step, work), needs) in works.iter_mut().zip(needs) {
+                self.step = *step;
+                let own = work.rows / count;
+                if *needs == Needs::Columns {
+                    let tiles = self.row_tiles(work, batch * own, (batch + 1) * own);
+                    self.run_columns(work, &tiles, (first, some))?;
+                } else {
+                    let start = batch * own + first;
+                    let tiles = self.row_tiles(work, start, start + some);
+                    self.run_tiles(work, &tiles)?;
+                }
+            }
+        }
+        self.cache.hold(Vec::new());
         Ok(())
     }
 

@@ -13,8 +13,8 @@
 //!   y = activation(x, func)                             y = activation(x, func), r = its sum
 //!   r = tensor_reduce(y, add)
 //!
-//! A step is merged only if its fp32 result has no other reader, so that no number changes but for roundings of
-//! intermediate results that the merged instruction does not make.
+//! A step is merged only if its result, in a float dtype, has no other reader, so that no number changes but for roundings
+//! of intermediate results that the merged instruction does not make. (XLA allows this excess precision by default.)
 //!
 //! `results` does the same in the other direction: an instruction converts, negates or sums its own result.
 //!
@@ -60,6 +60,9 @@ pub fn fuse_instructions(program: &mut Program, machine: &MachineModel) {
     }
     let mut fuser = Fuser { program, machine, uses };
     for index in 0..fuser.program.ops.len() {
+        fuser.skip_widening(index);
+    }
+    for index in 0..fuser.program.ops.len() {
         while fuser.merge_producer(index) {}
         fuser.absorb_sum(index);
         fuser.absorb_square(index);
@@ -69,6 +72,11 @@ pub fn fuse_instructions(program: &mut Program, machine: &MachineModel) {
         fuser.absorb_negation(index);
         fuser.absorb_copy(index);
     }
+}
+
+/// Whether a value of this dtype may pass between steps of one instruction without being rounded.
+fn intermediate(view: &View) -> bool {
+    matches!(view.dtype, DType::F32 | DType::BF16 | DType::F16)
 }
 
 fn multiplied(a: &Scalar<View>, b: f32) -> Option<Scalar<View>> {
@@ -168,7 +176,7 @@ impl Fuser<'_> {
         let kept = if step.op.is_bitwise() {
             src.dtype == from.dtype
         } else {
-            src.dtype == DType::F32
+            intermediate(src)
         };
         let merged = Inst::TensorScalar {
             dst: dst.clone(),
@@ -193,7 +201,7 @@ impl Fuser<'_> {
         };
         let psum = |v: &View| self.program.tile(v.tile).space == Space::Psum;
         let legal = !first.op.is_bitwise()
-            && src.dtype == DType::F32
+            && intermediate(src)
             && src.tile != other.tile
             && !(psum(&from) && psum(other));
         let merged = Inst::ScalarTensorTensor {
@@ -220,7 +228,7 @@ impl Fuser<'_> {
             return None;
         };
         let (producer, from, first, second) = self.producer(src, index)?;
-        if src.dtype != DType::F32 || !is_imm(bias, 0.0) || first.reverse && first.op == AluOp::Subtract {
+        if !intermediate(src) || !is_imm(bias, 0.0) || first.reverse && first.op == AluOp::Subtract {
             return None;
         }
         let scale = match scale {
@@ -339,7 +347,7 @@ impl Fuser<'_> {
         else {
             return;
         };
-        let all = usize::from(dims) == src.dims.len() && dst.dtype == DType::F32 && src.dtype == DType::F32;
+        let all = usize::from(dims) == src.dims.len() && dst.dtype == DType::F32 && intermediate(&src);
         let (source, sum) = (&self.uses[src.tile.index()], &self.uses[dst.tile.index()]);
         let ([writer], [only]) = (&source.writers[..], &sum.writers[..]) else {
             return;

@@ -73,6 +73,55 @@ impl Fuser<'_> {
         self.set(writer, inst);
     }
 
+    /// Lets the readers of a copy that only widens read what it copies: engines compute in fp32 whatever they read.
+    pub(super) fn skip_widening(&mut self, index: usize) {
+        let Some(Inst::TensorCopy { dst, src }) = self.inst(index).cloned() else {
+            return;
+        };
+        let sbuf = |v: &View| self.program.tile(v.tile).space == Space::Sbuf;
+        let widens = dst.dtype == DType::F32 && matches!(src.dtype, DType::BF16 | DType::F16);
+        let copy = &self.uses[dst.tile.index()];
+        let source = &self.uses[src.tile.index()];
+        let once = copy.writers == [index] && source.writers.iter().all(|&w| w < index);
+        if !widens || !once || dst.dims != src.dims || !sbuf(&src) || !sbuf(&dst) {
+            return;
+        }
+        let same_place = dst.partition == src.partition && dst.partitions == src.partitions;
+        let readers = copy.readers.clone();
+        let takes = |reader: &usize| {
+            let Some(inst) = self.inst(*reader) else { return false };
+            let any = matches!(
+                inst,
+                Inst::Activation { .. }
+                    | Inst::TensorTensor { .. }
+                    | Inst::TensorScalar { .. }
+                    | Inst::ScalarTensorTensor { .. }
+                    | Inst::TensorReduce { .. }
+                    | Inst::TensorCopy { .. }
+            );
+            let mut whole = true;
+            inst.for_each(|_, v: &View| whole &= v.tile != dst.tile || *v == dst);
+            // Columns of scalars are fp32.
+            any && whole && !dst.dims.is_empty()
+        };
+        if !same_place || readers.is_empty() || !readers.iter().all(takes) {
+            return;
+        }
+        for reader in readers {
+            let replaced = self.inst(reader).map(|inst| {
+                inst.try_map(&mut |_, v: &View| {
+                    let v = if *v == dst { &src } else { v };
+                    Ok::<View, std::convert::Infallible>(v.clone())
+                })
+            });
+            if let Some(Ok(inst)) = replaced {
+                self.set(reader, inst);
+            }
+        }
+        self.forget(index);
+        self.program.ops[index].kind = OpKind::Dma(Vec::new());
+    }
+
     /// Lets a reduction negate its result.
     pub(super) fn absorb_negation(&mut self, index: usize) {
         let Some(Inst::TensorScalar {
