@@ -91,8 +91,10 @@ const BALANCED: &[&str] = &[
     "legalize-integer-contraction",
     "legalize-sort",
     "legalize-select-and-scatter",
+    "simplify-gathers",    // enlarged images stay in their order
     "combine-affine",      // norms and activations are formulas now
     "orient-convolutions", // padding is still theirs
+    "split-reductions",    // images are as they will be
     "legalize-convolution",
     "legalize-window",
     "legalize-gather",

@@ -20,7 +20,9 @@ mod remove_dead_ops;
 mod retype;
 pub(crate) mod rewrite;
 mod scale_contractions;
+mod simplify_gathers;
 mod split_contractions;
+mod split_reductions;
 #[cfg(test)]
 mod testing;
 
@@ -40,7 +42,9 @@ pub use recognize_activations::RecognizeActivations;
 pub use remove_barriers::RemoveBarriers;
 pub use remove_dead_ops::RemoveDeadOps;
 pub use scale_contractions::ScaleContractions;
+pub use simplify_gathers::SimplifyGathers;
 pub use split_contractions::SplitContractions;
+pub use split_reductions::SplitReductions;
 
 /// Whether a custom call is an activation function that ScalarE computes in one instruction.
 pub fn activation_call(target: &str) -> bool {

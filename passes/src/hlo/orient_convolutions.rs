@@ -21,10 +21,11 @@
 //! `remove-dead-ops`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::{
-    Builder, Concatenate, ConvDims, Convolution, Dims, Module, OpId, OpKind, Pad, Reduce, ReduceWindow, Slice,
+    BroadcastInDim, Builder, Concatenate, ConvDims, Convolution, Dims, Module, OpId, OpKind, Pad, Reduce, ReduceWindow, Slice,
     TensorType, ValueId,
 };
 use ferrite_ir::literal::Literal;
@@ -152,6 +153,8 @@ impl Chain {
                 self.leave(b, x.value, &order)
             }
             OpKind::Concatenate(c) => self.concatenate(b, op, c),
+            OpKind::Reshape => self.reshape(b, op),
+            OpKind::BroadcastInDim(broadcast) => self.broadcast(b, op, broadcast),
             OpKind::Clamp => {
                 let o = operands(b, op);
                 let Some(x) = self.twins.get(&o[1]).cloned() else {
@@ -284,6 +287,47 @@ impl Chain {
         self.leave(b, value, &order)
     }
 
+    /// A reshape that splits and joins dimensions which stand beside each other in the twin too.
+    fn reshape(&mut self, b: &mut Builder<'_>, op: OpId) -> Rewrite {
+        let Some(x) = self.first_twin(b, op) else {
+            return Ok(None);
+        };
+        let to = result_type(b, op).shape;
+        let from = b.tensor(operands(b, op)[0])?.shape.clone();
+        let Some(groups) = groups(&from, &to) else {
+            return Ok(None);
+        };
+        let mut order = Vec::with_capacity(to.len());
+        let mut at = 0;
+        while at < x.order.len() {
+            let Some((from, to)) = groups.iter().find(|g| g.0.start as i64 == x.order[at]) else {
+                return Ok(None);
+            };
+            let same = from.clone().map(|d| d as i64).eq(x.order[at..].iter().copied().take(from.len()));
+            if !same {
+                return Ok(None);
+            }
+            at += from.len();
+            order.extend(to.clone().map(|d| d as i64));
+        }
+        // Dimensions of one element that belong to nothing stay where they are, at the end.
+        order.extend((0..to.len() as i64).filter(|d| !groups.iter().any(|g| g.1.contains(&(*d as usize)))));
+        let value = b.reshape(x.value, &permuted(&to, &order))?;
+        self.leave(b, value, &order)
+    }
+
+    /// A broadcast along dimensions of one element.
+    fn broadcast(&mut self, b: &mut Builder<'_>, op: OpId, broadcast: &BroadcastInDim) -> Rewrite {
+        let shape = result_type(b, op).shape;
+        let kept = (0..shape.len() as i64).eq(broadcast.broadcast_dimensions.iter().copied());
+        let Some(x) = self.first_twin(b, op).filter(|_| kept) else {
+            return Ok(None);
+        };
+        let all: Vec<i64> = (0..shape.len() as i64).collect();
+        let value = b.broadcast_in_dim(x.value, &permuted(&shape, &x.order), &all)?;
+        self.leave(b, value, &x.order)
+    }
+
     /// The order that the twins among some values have, if there are twins and they agree.
     fn common_order(&self, values: &[ValueId]) -> Option<Vec<i64>> {
         let mut orders = values.iter().filter_map(|v| self.twins.get(v)).map(|t| &t.order);
@@ -338,6 +382,39 @@ impl Chain {
         }
         self.ordered(b, v, order)
     }
+}
+
+/// Ranges of neighbouring dimensions that a reshape turns into each other, as small as they can be. `None` for values
+/// without elements.
+fn groups(from: &[i64], to: &[i64]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
+    if from.contains(&0) {
+        return None;
+    }
+    let mut groups = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while i < from.len() {
+        let (first, start) = (i, j);
+        let (mut left, mut right) = (from[i], 1);
+        i += 1;
+        while left != right {
+            if left < right {
+                left *= *from.get(i)?;
+                i += 1;
+            } else {
+                right *= *to.get(j)?;
+                j += 1;
+            }
+        }
+        // A dimension of one element that both have is the same; others go with what stands before them.
+        if from[first] == 1 && i - first == 1 && to.get(j) == Some(&1) {
+            j += 1;
+        }
+        while from[first] != 1 && to.get(j) == Some(&1) && from.get(i) != Some(&1) {
+            j += 1;
+        }
+        groups.push((first..i, start..j));
+    }
+    Some(groups)
 }
 
 /// A broadcast whose operand's dimensions come in the order of the result, without those that repeat.

@@ -70,6 +70,8 @@ pub(super) struct Cache {
     pinned_since: u64,
     /// Blocks that stay while several contractions go in step.
     held: Vec<(StorageId, Form)>,
+    /// Time of [`Cache::hold`].
+    held_since: u64,
     /// What is inserted now is not read again after the rows at hand.
     passing: bool,
 }
@@ -89,6 +91,7 @@ impl Cache {
             pinned: None,
             pinned_since: 0,
             held: Vec::new(),
+            held_since: 0,
             passing: false,
         }
     }
@@ -105,9 +108,10 @@ impl Cache {
         self.pinned_since = self.clock;
     }
 
-    /// Keeps all blocks of some operands until told otherwise.
+    /// Keeps the blocks of some operands that are used from now on, until told otherwise.
     pub fn hold(&mut self, operands: Vec<(StorageId, Form)>) {
         self.held = operands;
+        self.held_since = self.clock;
     }
 
     /// Forgets the blocks of an operand that will not be read again soon.
@@ -169,7 +173,7 @@ impl Cache {
                 .entries
                 .iter()
                 .filter(|(k, e)| self.pinned != Some((k.storage, k.form)) || e.used <= self.pinned_since)
-                .filter(|(k, _)| !self.held.contains(&(k.storage, k.form)));
+                .filter(|(k, e)| !self.held.contains(&(k.storage, k.form)) || e.used <= self.held_since);
             let Some(oldest) = free.min_by_key(|(_, e)| (!e.passing, e.used)).map(|(k, _)| k.clone()) else {
                 break;
             };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrite_ir::isa::ApDim;
-use ferrite_ir::tile::{HbmAccess, MemDim, View};
+use ferrite_ir::tile::{HbmAccess, MemDim, OpKind, Program, Touched, View};
 use smallvec::SmallVec;
 
 /// A strided set of bytes.
@@ -19,8 +19,8 @@ pub(crate) struct Access {
     pub low: i64,
     /// End of the last byte.
     pub high: i64,
-    /// First partition and end of the partitions; `(0, 1)` for HBM.
-    pub partitions: (u16, u16),
+    /// First partition and end of the partitions; for HBM the rows of [`Access::in_rows`], else `(0, 1)`.
+    pub partitions: (u32, u32),
     /// Bytes of each contiguous run.
     pub run: i64,
     /// Steps (larger than `run`, descending) and counts (larger than 1) of the runs.
@@ -29,18 +29,18 @@ pub(crate) struct Access {
 
 impl Access {
     /// The bytes `low..high` without gaps.
-    pub fn dense(low: i64, high: i64, partitions: (u16, u16)) -> Access {
+    pub fn dense(low: i64, high: i64, partitions: (u32, u32)) -> Access {
         Access {
             low,
             high,
             partitions,
-            run: high - low,
+            run: high.saturating_sub(low),
             dims: SmallVec::new(),
         }
     }
 
     /// `dims` are (step in bytes, count), `width` the bytes of one element.
-    fn strided(offset: i64, width: i64, dims: impl Iterator<Item = (i64, i64)>, partitions: (u16, u16)) -> Access {
+    fn strided(offset: i64, width: i64, dims: impl Iterator<Item = (i64, i64)>, partitions: (u32, u32)) -> Access {
         let mut low = offset;
         let mut steps: SmallVec<[(i64, i64); 6]> = SmallVec::new();
         for (step, count) in dims {
@@ -83,7 +83,7 @@ impl Access {
             view.dims
                 .iter()
                 .map(|d: &ApDim| (i64::from(d.step) * size, i64::from(d.count))),
-            (view.partition, view.partition + view.partitions),
+            (u32::from(view.partition), u32::from(view.partition + view.partitions)),
         )
     }
 
@@ -95,6 +95,39 @@ impl Access {
             access.dims.iter().map(|d: &MemDim| (d.step, d.count as i64)),
             (0, 1),
         )
+    }
+
+    /// The access in a memory that is seen as rows of `pitch` bytes: rows are partitions, bytes count within the row. What
+    /// is no rectangle there becomes the smallest one around it. Also whether it is one.
+    fn in_rows(&self, pitch: i64) -> (Access, bool) {
+        let row = |byte: i64| byte.div_euclid(pitch);
+        let (first, end) = (row(self.low), row(self.high - 1) + 1);
+        let start = first * pitch;
+        let rows = |first: i64, end: i64| (first as u32, end.min(i64::from(u32::MAX)) as u32);
+        if end - first == 1 {
+            let within = Access {
+                low: self.low - start,
+                high: self.high - start,
+                partitions: rows(first, end),
+                ..self.clone()
+            };
+            return (within, true);
+        }
+        if let Some((&(step, count), inner)) = self.dims.split_first() {
+            let high = self.high - step * (count - 1) - start;
+            if step % pitch == 0 && high <= pitch {
+                let within = Access {
+                    low: self.low - start,
+                    high,
+                    partitions: rows(first, end),
+                    run: self.run,
+                    dims: inner.into(),
+                };
+                return (within, step == pitch);
+            }
+        }
+        let whole = self.is_dense() && self.low == start && self.high == end * pitch;
+        (Access::dense(0, pitch, rows(first, end)), whole)
     }
 
     /// Whether every byte between `low` and `high` is touched.
@@ -137,7 +170,7 @@ impl Access {
         distance >= a && pitch - distance >= b
     }
 
-    fn covers_partitions(&self, partitions: (u16, u16)) -> bool {
+    fn covers_partitions(&self, partitions: (u32, u32)) -> bool {
         self.partitions.0 <= partitions.0 && partitions.1 <= self.partitions.1
     }
 }
@@ -147,6 +180,8 @@ impl Access {
 struct Entry {
     node: u32,
     access: Arc<Access>,
+    /// The same in the rows of the memory, if it has any.
+    place: Arc<Access>,
     /// Chain whose accesses happen in order, so that only the last needs to be remembered.
     chain: Option<u8>,
 }
@@ -165,6 +200,33 @@ const MAX_WRITES: usize = 96;
 pub(crate) struct AccessMap {
     /// Start of each segment; a segment ends where the next one starts. Nothing was touched before the first one.
     segments: BTreeMap<i64, Segment>,
+    /// Bytes of a row, where accesses are rectangles in rows of this length: many that lie beside each other then touch few
+    /// segments each, instead of all between their first and last byte.
+    pitch: Option<i64>,
+}
+
+/// Accesses to a buffer from which on it is worth looking for its rows (our choice).
+const MIN_STRIDED: u32 = 8;
+
+/// For each buffer the length of its rows in bytes: the largest step of most of its strided accesses.
+pub(crate) fn pitches(program: &Program, spaces: &[u32]) -> Vec<Option<i64>> {
+    let mut steps: Vec<BTreeMap<i64, u32>> = vec![BTreeMap::new(); program.buffers.len()];
+    for op in &program.ops {
+        if let OpKind::Dma(_) | OpKind::Indirect(_) = op.kind {
+            op.for_each(|_, touched| {
+                if let Touched::Hbm(h) = touched
+                    && let Some(&(step, _)) = Access::of_hbm(h, 0).dims.first()
+                {
+                    *steps[spaces[h.buffer.index()] as usize].entry(step).or_default() += 1;
+                }
+            });
+        }
+    }
+    let most = |steps: BTreeMap<i64, u32>| {
+        let (step, count) = steps.into_iter().max_by_key(|&(step, count)| (count, -step))?;
+        (count >= MIN_STRIDED).then_some(step)
+    };
+    steps.into_iter().map(most).collect()
 }
 
 /// How an access relates to the one before it.
@@ -177,6 +239,20 @@ pub(crate) enum Hazard {
 }
 
 impl AccessMap {
+    /// A map of a memory with rows of `pitch` bytes, if it has any.
+    pub fn with_pitch(pitch: Option<i64>) -> AccessMap {
+        AccessMap {
+            segments: BTreeMap::new(),
+            pitch,
+        }
+    }
+
+    /// Everyone remembered.
+    pub fn nodes(&self) -> impl Iterator<Item = u32> + '_ {
+        let entries = self.segments.values().flat_map(|s| s.writes.iter().chain(&s.reads));
+        entries.map(|e| e.node)
+    }
+
     fn split(&mut self, at: i64) {
         let segment = match self.segments.range(..=at).next_back() {
             Some((&start, _)) if start == at => return,
@@ -196,10 +272,22 @@ impl AccessMap {
         access: Access,
         mut depends: impl FnMut(u32, Hazard),
     ) {
-        let (low, high) = (access.low, access.high);
-        let hazard = if write { Hazard::Order } else { Hazard::Raw };
-        let dense = access.is_dense();
         let access = Arc::new(access);
+        let (place, exact) = match self.pitch {
+            Some(pitch) => {
+                let (place, exact) = access.in_rows(pitch);
+                (Arc::new(place), exact)
+            }
+            None => (access.clone(), true),
+        };
+        let (low, high) = (place.low, place.high);
+        let hazard = if write { Hazard::Order } else { Hazard::Raw };
+        let dense = exact && place.is_dense();
+        // Whether what was remembered needs not be: whoever depends on it depends on this access.
+        let covered = |old: &Entry| {
+            let inside = dense && place.covers_partitions(old.place.partitions);
+            inside || *old.access == *access
+        };
         self.split(low);
         self.split(high);
         let mut whole = true;
@@ -212,15 +300,13 @@ impl AccessMap {
             let entry = Entry {
                 node,
                 access: access.clone(),
+                place: place.clone(),
                 chain,
             };
             if !write {
                 // The last reader of a chain stands for the earlier ones that it covers.
                 if chain.is_some() {
-                    segment.reads.retain(|r| {
-                        r.chain != chain
-                            || !(access.covers_partitions(r.access.partitions) && (dense || *r.access == *access))
-                    });
+                    segment.reads.retain(|r| r.chain != chain || !covered(r));
                 }
                 segment.reads.push(entry);
                 whole = false;
@@ -240,16 +326,16 @@ impl AccessMap {
                 }
                 segment.reads.clear();
                 segment.writes.clear();
+                let all = Access::dense(i64::MIN, i64::MAX, (0, u32::MAX));
                 segment.writes.push(Entry {
                     node,
-                    access: Arc::new(Access::dense(low, high, (0, u16::MAX))),
+                    access: Arc::new(all.clone()),
+                    place: Arc::new(all),
                     chain,
                 });
                 whole = false;
                 continue;
             }
-            let covered =
-                |old: &Entry| access.covers_partitions(old.access.partitions) && (dense || *old.access == *access);
             segment.reads.retain(|r| !covered(r));
             segment.writes.retain(|w| !covered(w));
             whole &= dense && segment.reads.is_empty() && segment.writes.is_empty();
@@ -286,6 +372,36 @@ mod tests {
         let block = access(64, 4, &[(400, 8), (4, 100)]);
         assert!(block.is_dense());
         assert_eq!((block.low, block.high), (64, 64 + 3200));
+    }
+
+    #[test]
+    fn rectangles_in_rows_are_as_the_bytes_are() {
+        // 8 rows of 1000 bytes; blocks of columns, one across rows, one single run.
+        let blocks = [
+            access(100, 4, &[(1000, 8), (4, 25)]),
+            access(200, 4, &[(1000, 8), (4, 25)]),
+            access(190, 4, &[(1000, 4), (4, 5)]),
+            access(2000, 4, &[(4, 500)]),
+            access(3100, 4, &[(4, 25)]),
+        ];
+        for a in &blocks {
+            for b in &blocks {
+                let rows = a.in_rows(1000).0.overlaps(&b.in_rows(1000).0);
+                let rows_of = |x: &Access| {
+                    let mut bytes = std::collections::BTreeSet::new();
+                    let mut at: Vec<i64> = vec![x.low];
+                    for &(step, count) in &x.dims {
+                        at = at.iter().flat_map(|&o| (0..count).map(move |i| o + i * step)).collect();
+                    }
+                    for o in at {
+                        bytes.extend(o..o + x.run);
+                    }
+                    bytes
+                };
+                let really = rows_of(a).intersection(&rows_of(b)).next().is_some();
+                assert_eq!(rows, really, "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use ferrite_ir::tile::{BufferKind, Mem, OpKind, Program, Touched};
 
-use super::access::{Access, AccessMap, Hazard};
+use super::access::{Access, AccessMap, Hazard, pitches};
 
 /// Edges between operations, by position in program order.
 pub(crate) struct Graph {
@@ -97,7 +97,8 @@ impl Graph {
         let spaces = hbm_spaces(program);
         let written = written_spaces(program, &spaces);
         let mut tiles = vec![AccessMap::default(); program.tiles.len()];
-        let mut buffers = vec![AccessMap::default(); program.buffers.len()];
+        let pitches = pitches(program, &spaces);
+        let mut buffers: Vec<AccessMap> = pitches.into_iter().map(AccessMap::with_pitch).collect();
         let mut starts = Vec::with_capacity(program.ops.len() + 1);
         let mut preds: Vec<u32> = Vec::with_capacity(program.ops.len() * 4);
         let mut found: Vec<u32> = Vec::new();

@@ -14,14 +14,14 @@
 //! has a releasing semaphore that it clears itself, and counts that, so that a reset leaves all semaphores with the same
 //! values whatever ran before it, and a loop finds at its start what it found the first time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::machine::{Engine, MachineModel, Space};
 use ferrite_ir::tile::{BufferKind, OpKind, Program, Role, TileId, Touched, View};
 use smallvec::SmallVec;
 
-use super::access::{Access, AccessMap};
+use super::access::{Access, AccessMap, pitches};
 use super::cost::op_cost;
 use super::graph::{hbm_spaces, written_spaces};
 use super::place::Placement;
@@ -397,8 +397,12 @@ pub fn synchronise(
                     memory.touch_tile(index as u32, chain, role, view, &mut deps);
                 }
             }
-            Touched::Hbm(h) => memory.touch_hbm(index as u32, role, h.buffer.index(), Some(h), &mut deps),
-            Touched::Buffer(b) => memory.touch_hbm(index as u32, role, b.index(), None, &mut deps),
+            Touched::Hbm(h) => {
+                memory.touch_hbm((index as u32, role), h.buffer.index(), Some(h), &planner.nodes, &mut deps);
+            }
+            Touched::Buffer(b) => {
+                memory.touch_hbm((index as u32, role), b.index(), None, &planner.nodes, &mut deps);
+            }
         });
         waits[1] = planner.wait_for(engine, transfer, &mut deps);
         if transfer {
@@ -500,25 +504,31 @@ struct Memory<'a> {
     placement: &'a Placement,
     sbuf: AccessMap,
     psum: AccessMap,
-    scratch: AccessMap,
     buffers: Vec<AccessMap>,
     spaces: Vec<u32>,
     written: Vec<bool>,
+    /// Scratch buffers in the order in which they were touched first, with the bytes they have of the shared memory; those
+    /// that a later one hides as a whole are gone.
+    occupants: Vec<(i64, i64, usize)>,
+    /// For a scratch buffer that was touched: who must be done with its memory before it is written.
+    inherited: Vec<Option<Vec<u32>>>,
 }
 
 impl<'a> Memory<'a> {
     fn new(program: &'a Program, placement: &'a Placement) -> Memory<'a> {
         let spaces = hbm_spaces(program);
         let written = written_spaces(program, &spaces);
+        let pitches = pitches(program, &spaces);
         Memory {
             program,
             placement,
             sbuf: AccessMap::default(),
             psum: AccessMap::default(),
-            scratch: AccessMap::default(),
-            buffers: vec![AccessMap::default(); program.buffers.len()],
+            buffers: pitches.into_iter().map(AccessMap::with_pitch).collect(),
             spaces,
             written,
+            occupants: Vec::new(),
+            inherited: vec![None; program.buffers.len()],
         }
     }
 
@@ -535,12 +545,32 @@ impl<'a> Memory<'a> {
         touch(map, node, chain, role, access, deps);
     }
 
+    /// Takes the memory of a scratch buffer over from those that had it. Of the transfers of one slot the last stands for
+    /// all.
+    fn occupy(&mut self, buffer: usize, nodes: &[Node]) {
+        let low = self.placement.scratch[buffer] as i64;
+        let high = low + (self.program.buffers[buffer].bytes as i64).max(1);
+        let mut last: BTreeMap<u16, u32> = BTreeMap::new();
+        for &(_, _, before) in self.occupants.iter().filter(|o| o.0 < high && low < o.1) {
+            let earlier = self.inherited[before].iter().flatten().copied();
+            for node in self.buffers[before].nodes().chain(earlier) {
+                if let Node::Transfer(slot, _) = nodes[node as usize] {
+                    let latest = last.entry(slot).or_default();
+                    *latest = (*latest).max(node);
+                }
+            }
+        }
+        self.occupants.retain(|o| o.0 < low || high < o.1);
+        self.occupants.push((low, high, buffer));
+        self.inherited[buffer] = Some(last.into_values().collect());
+    }
+
     fn touch_hbm(
         &mut self,
-        node: u32,
-        role: Role,
+        (node, role): (u32, Role),
         buffer: usize,
         part: Option<&ferrite_ir::tile::HbmAccess>,
+        nodes: &[Node],
         deps: &mut Vec<u32>,
     ) {
         let is_scratch = matches!(self.program.buffers[buffer].kind, BufferKind::Scratch);
@@ -548,21 +578,19 @@ impl<'a> Memory<'a> {
         if !is_scratch && !self.written[space] {
             return;
         }
-        let base = if is_scratch {
-            self.placement.scratch[buffer] as i64
-        } else {
-            0
-        };
+        if is_scratch {
+            if self.inherited[buffer].is_none() {
+                self.occupy(buffer, nodes);
+            }
+            if role.writes() {
+                deps.extend(self.inherited[buffer].iter().flatten());
+            }
+        }
         let access = match part {
-            Some(part) => Access::of_hbm(part, base),
-            None => Access::dense(base, base + (self.program.buffers[buffer].bytes as i64).max(1), (0, 1)),
+            Some(part) => Access::of_hbm(part, 0),
+            None => Access::dense(0, (self.program.buffers[buffer].bytes as i64).max(1), (0, 1)),
         };
-        let map = if is_scratch {
-            &mut self.scratch
-        } else {
-            &mut self.buffers[space]
-        };
-        touch(map, node, None, role, access, deps);
+        touch(&mut self.buffers[space], node, None, role, access, deps);
     }
 }
 

@@ -18,7 +18,7 @@ pub mod linear_algebra;
 pub mod random;
 pub mod reduce;
 pub(crate) mod rewrite;
-mod rows;
+pub(crate) mod rows;
 pub mod scatter;
 pub mod select_and_scatter;
 pub mod small;
