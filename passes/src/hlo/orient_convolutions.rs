@@ -25,8 +25,8 @@ use std::ops::Range;
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::{
-    BroadcastInDim, Builder, Concatenate, ConvDims, Convolution, Dims, Module, OpId, OpKind, Pad, Reduce, ReduceWindow, Slice,
-    TensorType, ValueId,
+    BroadcastInDim, Builder, Concatenate, ConvDims, Convolution, Dims, Module, OpId, OpKind, Pad, Reduce, ReduceWindow,
+    Slice, TensorType, ValueId,
 };
 use ferrite_ir::literal::Literal;
 
@@ -303,7 +303,10 @@ impl Chain {
             let Some((from, to)) = groups.iter().find(|g| g.0.start as i64 == x.order[at]) else {
                 return Ok(None);
             };
-            let same = from.clone().map(|d| d as i64).eq(x.order[at..].iter().copied().take(from.len()));
+            let same = from
+                .clone()
+                .map(|d| d as i64)
+                .eq(x.order[at..].iter().copied().take(from.len()));
             if !same {
                 return Ok(None);
             }

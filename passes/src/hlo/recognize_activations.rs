@@ -4,6 +4,7 @@
 //!   x * 0.5 * erfc(-x * sqrt(0.5))                          custom_call @AwsNeuronGelu(x)
 //!   x * 0.5 * (1 + erf(x * sqrt(0.5)))                      custom_call @AwsNeuronGelu(x)
 //!   x * 0.5 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))     custom_call @AwsNeuronGeluApprxTanh(x)
+//!   1 / (1 + exp(-x))                                       logistic(x)
 //!   x * logistic(x)                                         custom_call @AwsNeuronSilu(x)
 //!   dy * 0.5 * erfc(-x * sqrt(0.5))                         dy * custom_call @ferrite.gelu_derivative(x)
 //!     + dy * x * exp(-x * x / 2) / sqrt(2 pi)
@@ -31,6 +32,12 @@ impl HloPass for RecognizeActivations {
         rewrite_module(module, |b, op| {
             let found = match b.func.op(op).kind {
                 OpKind::Binary(BinaryOp::Multiply) => activation(b, op).map(|(target, x)| (target, x, Vec::new())),
+                OpKind::Binary(BinaryOp::Divide) => {
+                    return match logistic(b, op) {
+                        Some(x) => Ok(b.unary(UnaryOp::Logistic, x)?.into()),
+                        None => Ok(Rewrite::Keep),
+                    };
+                }
                 OpKind::Binary(BinaryOp::Add) => gelu_gradient(b, op).map(|(x, dy)| (GELU_DERIVATIVE, x, dy)),
                 _ => None,
             };
@@ -226,6 +233,23 @@ fn is_scaled(b: &Builder<'_>, v: ValueId, x: ValueId, factor: f64) -> bool {
     p.factors == [x] && close(p.constant, factor)
 }
 
+/// The operand of the logistic function, if a quotient is its formula.
+fn logistic(b: &Builder<'_>, op: OpId) -> Option<ValueId> {
+    let [one, sum] = b.func.op(op).operands[..] else {
+        return None;
+    };
+    if !matches!(b.tensor(sum).ok()?.dtype, DType::F32 | DType::BF16 | DType::F16) || splat(b, one) != Some(1.0) {
+        return None;
+    }
+    one_plus(b, sum).find_map(|e| {
+        let p = taken_apart(b, under(b, e, UnaryOp::Exponential)?);
+        match p.factors[..] {
+            [x] if p.constant == -1.0 => Some(x),
+            _ => None,
+        }
+    })
+}
+
 /// The activation that a product is, with its operand.
 fn activation(b: &Builder<'_>, op: OpId) -> Option<(&'static str, ValueId)> {
     let result = b.func.result(op);
@@ -269,6 +293,25 @@ mod tests {
             let e = b.unary(UnaryOp::Erfc, e)?;
             Ok(vec![b.mul(halved, e)?])
         })
+    }
+
+    #[test]
+    fn silu_is_found_by_its_formula() -> Result<()> {
+        for sign in [-1.0, 1.0] {
+            let mut m = module(&[(DType::BF16, &[4, 8])], move |b, args| {
+                let x = args[0];
+                let sign = b.like_f(x, sign)?;
+                let one = b.like_f(x, 1.0)?;
+                let e = b.mul(x, sign)?;
+                let e = b.unary(UnaryOp::Exponential, e)?;
+                let sum = b.add(one, e)?;
+                let quotient = b.div(one, sum)?;
+                Ok(vec![b.mul(x, quotient)?])
+            });
+            run(RecognizeActivations, &mut m)?;
+            assert_eq!(ops(&m).contains(&"custom_call"), sign < 0.0);
+        }
+        Ok(())
     }
 
     #[test]

@@ -19,7 +19,9 @@
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{BinaryOp, Builder, DotGeneral, Func, Module, OpId, OpKind, TensorType, UnaryOp, ValueId, Violation};
+use ferrite_ir::hlo::{
+    BinaryOp, Builder, DotGeneral, Func, Module, OpId, OpKind, TensorType, UnaryOp, ValueId, Violation,
+};
 use ferrite_ir::literal::Literal;
 
 use super::rewrite::{Rewrite, rewrite_module_knowing};
@@ -38,7 +40,8 @@ const MIN_GAIN: usize = 8;
 
 impl HloPass for ScaleContractions {
     const NAME: &'static str = "scale-contractions";
-    const DOC: &'static str = "Moves factors and softmax's division from the scores of attention to the smaller values beside them.";
+    const DOC: &'static str =
+        "Moves factors and softmax's division from the scores of attention to the smaller values beside them.";
 
     fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
         rewrite_module_knowing(
@@ -53,7 +56,10 @@ impl HloPass for ScaleContractions {
                 };
                 match done {
                     Ok(value) => Ok(value.map_or(Rewrite::Keep, Rewrite::from)),
-                    Err(v) => Err(Diagnostic::bug(format!("`{}` built an invalid operation: {v}", Self::NAME))),
+                    Err(v) => Err(Diagnostic::bug(format!(
+                        "`{}` built an invalid operation: {v}",
+                        Self::NAME
+                    ))),
                 }
             },
         )
@@ -118,10 +124,14 @@ fn factor_before(uses: &[u32], b: &mut Builder<'_>, id: OpId) -> Found {
         ty = b.tensor(small)?.clone();
     }
     let wide_enough = |d: DType| matches!(d, DType::F32 | DType::BF16);
-    let exact = exponent(factor).is_some() || (ty.dtype == DType::F32 && !divides && factor.is_finite() && factor != 0.0);
+    let exact =
+        exponent(factor).is_some() || (ty.dtype == DType::F32 && !divides && factor.is_finite() && factor != 0.0);
     let worth = ty.element_count() * 4 <= result.element_count();
     // What comes from the caller would be copied for it.
-    let computed = b.func.def_kind(small).is_some_and(|k| !matches!(k, OpKind::Constant(_)));
+    let computed = b
+        .func
+        .def_kind(small)
+        .is_some_and(|k| !matches!(k, OpKind::Constant(_)));
     let legal = wide_enough(result.dtype) && wide_enough(ty.dtype) && read_once(uses, dot) && l != r;
     if !exact || !worth || !computed || !legal {
         return Ok(None);
@@ -169,10 +179,14 @@ fn is_row_maximum(func: &Func, mut v: ValueId) -> bool {
 /// `dot (divide e, broadcast s), v`, where `e` is the numerator of a softmax: the division goes behind.
 fn division_behind(uses: &[u32], b: &mut Builder<'_>, id: OpId) -> Found {
     let op = b.func.op(id).clone();
-    let OpKind::DotGeneral(dot) = &op.kind else { return Ok(None) };
+    let OpKind::DotGeneral(dot) = &op.kind else {
+        return Ok(None);
+    };
     let result = b.tensor(b.func.result(id))?.clone();
     for side in 0..2 {
-        let Some(&operand) = op.operands.get(side) else { continue };
+        let Some(&operand) = op.operands.get(side) else {
+            continue;
+        };
         let ty = b.tensor(operand)?.clone();
         if !ty.dtype.is_float() || result.element_count() * MIN_GAIN > ty.element_count() {
             continue;
@@ -189,7 +203,9 @@ fn division_behind(uses: &[u32], b: &mut Builder<'_>, id: OpId) -> Found {
         if !matches!(b.func.op(def).kind, OpKind::Binary(BinaryOp::Divide)) || !read_once(uses, at) {
             continue;
         }
-        let [numerator, denominator] = b.func.op(def).operands[..] else { continue };
+        let [numerator, denominator] = b.func.op(def).operands[..] else {
+            continue;
+        };
         if !is_softmax_numerator(b.func, numerator) {
             continue;
         }

@@ -30,7 +30,10 @@ impl HloPass for SimplifyGathers {
         rewrite_module(module, |b, op| match b.func.op(op).kind.clone() {
             OpKind::Gather(gather) => match regular(b, op, &gather) {
                 Ok(value) => Ok(value.map_or(Rewrite::Keep, Rewrite::from)),
-                Err(v) => Err(Diagnostic::bug(format!("`{}` built an invalid operation: {v}", Self::NAME))),
+                Err(v) => Err(Diagnostic::bug(format!(
+                    "`{}` built an invalid operation: {v}",
+                    Self::NAME
+                ))),
             },
             _ => Ok(Rewrite::Keep),
         })
@@ -49,7 +52,7 @@ struct Places {
 fn places(indices: &[i64]) -> Option<Places> {
     let &start = indices.first()?;
     let times = indices.iter().take_while(|&&i| i == start).count();
-    if indices.len() % times != 0 {
+    if !indices.len().is_multiple_of(times) {
         return None;
     }
     let step = indices.get(times).map_or(1, |&next| next - start);
@@ -80,7 +83,10 @@ fn regular(b: &mut Builder<'_>, op: OpId, g: &Gather) -> std::result::Result<Opt
         return Ok(None);
     };
     // Places outside are moved inside, as the specification says.
-    let inside: Vec<i64> = known_integers(literal).iter().map(|i| (*i).clamp(0, shape[d] - 1)).collect();
+    let inside: Vec<i64> = known_integers(literal)
+        .iter()
+        .map(|i| (*i).clamp(0, shape[d] - 1))
+        .collect();
     let Some(p) = places(&inside) else { return Ok(None) };
     let last = p.start + p.step * (p.count - 1);
     let with = |extents: &[i64]| -> Dims {

@@ -28,14 +28,18 @@ const MIN_ROW: i64 = 64;
 
 impl HloPass for SplitReductions {
     const NAME: &'static str = "split-reductions";
-    const DOC: &'static str = "Reduces inner dimensions first where the result alone has fewer rows than the machine has partitions.";
+    const DOC: &'static str =
+        "Reduces inner dimensions first where the result alone has fewer rows than the machine has partitions.";
 
     fn run(&self, module: &mut Module, context: &mut PassContext<'_>) -> Result<Changed> {
         let partitions = context.machine.limits.partitions as i64;
         rewrite_module(module, |b, op| match b.func.op(op).kind.clone() {
             OpKind::Reduce(reduce) => match split(b, op, &reduce, partitions) {
                 Ok(value) => Ok(value.map_or(Rewrite::Keep, Rewrite::from)),
-                Err(v) => Err(Diagnostic::bug(format!("`{}` built an invalid operation: {v}", Self::NAME))),
+                Err(v) => Err(Diagnostic::bug(format!(
+                    "`{}` built an invalid operation: {v}",
+                    Self::NAME
+                ))),
             },
             _ => Ok(Rewrite::Keep),
         })
@@ -52,7 +56,9 @@ fn split(
     let ([x, init], [result]) = (&node.operands[..], &node.results[..]) else {
         return Ok(None);
     };
-    let Some(binary) = reducer(b.func, op) else { return Ok(None) };
+    let Some(binary) = reducer(b.func, op) else {
+        return Ok(None);
+    };
     let ty = b.tensor(*x)?.clone();
     if ty.dtype != b.tensor(*result)?.dtype || ty.element_count() == 0 || !binary.is_commutative() {
         return Ok(None);

@@ -834,13 +834,13 @@ impl Lower<'_> {
             let kept = val.view.dtype;
             val = self.binary(binary, kept, &Arg::Tile(val), &init, one)?;
         }
-        if val.view.dtype != row_dtype(dtype) {
-            let dst = self.sbuf(one, row_dtype(dtype), "v");
-            self.inst(Inst::TensorCopy {
-                dst: dst.clone(),
-                src: val.view,
-            });
-            val = Val { view: dst, row: true };
+        if val.view.dtype != dtype {
+            // The largest and the smallest of narrow values are such values.
+            let exact = matches!(binary, BinaryOp::Maximum | BinaryOp::Minimum) && row_dtype(dtype) == val.view.dtype;
+            if !exact {
+                val = self.column_as(val, dtype, one);
+                val = self.column_as(val, row_dtype(dtype), one);
+            }
         }
         self.finish_row(work, state, result, val, r);
         Ok(())
@@ -861,11 +861,19 @@ impl Lower<'_> {
         let from = self.func.tensor(node.operands[0]).dtype;
         let reads_bits = matches!(node.kind, OpKind::BitcastConvert);
         let val = if reads_bits || row_dtype(to) == to && row_dtype(from) == from {
-            let narrow = args.into_iter().map(|arg| self.as_dtype(arg, from, e)).collect::<Vec<_>>();
+            let narrow = args
+                .into_iter()
+                .map(|arg| self.as_dtype(arg, from, e))
+                .collect::<Vec<_>>();
             self.map_op(op, &narrow, e)?
         } else {
-            let wide = args.into_iter().map(|arg| self.as_dtype(arg, DType::F32, e)).collect::<Vec<_>>();
-            self.map_op_as(op, &wide, (row_dtype(from), row_dtype(to)), e)?
+            let wide = args
+                .into_iter()
+                .map(|arg| self.as_dtype(arg, row_dtype(from), e))
+                .collect::<Vec<_>>();
+            let val = self.map_op_as(op, &wide, (row_dtype(from), row_dtype(to)), e)?;
+            let val = self.column_as(val, to, e);
+            self.column_as(val, row_dtype(to), e)
         };
         self.finish_row(work, state, result, val, r);
         Ok(())
@@ -874,16 +882,21 @@ impl Lower<'_> {
     /// A column of floats in another float dtype.
     fn as_dtype(&mut self, arg: Arg, dtype: DType, e: Extent) -> Arg {
         match arg {
-            Arg::Tile(val) if val.view.dtype.is_float() && dtype.is_float() && val.view.dtype != dtype => {
-                let dst = self.sbuf(e, dtype, "v");
-                self.inst(Inst::TensorCopy {
-                    dst: dst.clone(),
-                    src: val.view,
-                });
-                Arg::Tile(Val { view: dst, ..val })
-            }
+            Arg::Tile(val) => Arg::Tile(self.column_as(val, dtype, e)),
             other => other,
         }
+    }
+
+    fn column_as(&mut self, val: Val, dtype: DType, e: Extent) -> Val {
+        if !val.view.dtype.is_float() || !dtype.is_float() || val.view.dtype == dtype {
+            return val;
+        }
+        let dst = self.sbuf(e, dtype, "v");
+        self.inst(Inst::TensorCopy {
+            dst: dst.clone(),
+            src: val.view,
+        });
+        Val { view: dst, ..val }
     }
 
     fn finish_row(&mut self, work: &mut Work<'_>, state: &mut RowState, result: ValueId, val: Val, r: (i64, i64)) {

@@ -265,7 +265,11 @@ impl Lower<'_> {
 
     /// What a cluster needs of the last run of a group.
     fn needs(&self, group: &Group<'_>, work: &Work<'_>) -> Needs {
-        match group.runs.last().map_or(Needs::All, |run| run.needs_of(work, group.count)) {
+        match group
+            .runs
+            .last()
+            .map_or(Needs::All, |run| run.needs_of(work, group.count))
+        {
             Needs::Columns if self.reduces(work) => Needs::All,
             needs => needs,
         }

@@ -398,7 +398,13 @@ pub fn synchronise(
                 }
             }
             Touched::Hbm(h) => {
-                memory.touch_hbm((index as u32, role), h.buffer.index(), Some(h), &planner.nodes, &mut deps);
+                memory.touch_hbm(
+                    (index as u32, role),
+                    h.buffer.index(),
+                    Some(h),
+                    &planner.nodes,
+                    &mut deps,
+                );
             }
             Touched::Buffer(b) => {
                 memory.touch_hbm((index as u32, role), b.index(), None, &planner.nodes, &mut deps);

@@ -49,7 +49,7 @@ pub(super) fn groups(body: &str) -> Option<Vec<Dims>> {
                 let (before, width): (usize, usize) = (before.parse().ok()?, width.parse().ok()?);
                 let taken = before
                     .checked_mul(width)
-                    .filter(|&taken| taken > 0 && size % taken == 0)?;
+                    .filter(|&taken| taken > 0 && size.is_multiple_of(taken))?;
                 (before, width, size / taken)
             }
         };

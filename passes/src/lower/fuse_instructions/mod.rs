@@ -13,8 +13,10 @@
 //!   y = activation(x, func)                             y = activation(x, func), r = its sum
 //!   r = tensor_reduce(y, add)
 //!
-//! A step is merged only if its result, in a float dtype, has no other reader, so that no number changes but for roundings
-//! of intermediate results that the merged instruction does not make. (XLA allows this excess precision by default.)
+//! A step is merged only if its fp32 result has no other reader, so that no number changes but for roundings of
+//! intermediate results that the merged instruction does not make. What an activation takes or sums may be narrower: the
+//! rounding in between is left out. (XLA allows this excess precision by default; for other steps, more of it moved the
+//! updates of a bf16 optimizer, which divides small numbers by each other, further from XLA's than the roundings do.)
 //!
 //! `results` does the same in the other direction: an instruction converts, negates or sums its own result.
 //!
@@ -176,7 +178,7 @@ impl Fuser<'_> {
         let kept = if step.op.is_bitwise() {
             src.dtype == from.dtype
         } else {
-            intermediate(src)
+            src.dtype == DType::F32
         };
         let merged = Inst::TensorScalar {
             dst: dst.clone(),
@@ -201,7 +203,7 @@ impl Fuser<'_> {
         };
         let psum = |v: &View| self.program.tile(v.tile).space == Space::Psum;
         let legal = !first.op.is_bitwise()
-            && intermediate(src)
+            && src.dtype == DType::F32
             && src.tile != other.tile
             && !(psum(&from) && psum(other));
         let merged = Inst::ScalarTensorTensor {

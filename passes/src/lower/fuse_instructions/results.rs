@@ -270,6 +270,20 @@ mod tests {
     }
 
     #[test]
+    fn readers_of_a_widened_value_read_the_narrow_one() {
+        let mut b = Builder::default();
+        let (x, t, s) = (b.sbuf(128, 128), b.sbuf(128, 256), b.sbuf(128, 4));
+        b.memset(&x, 2);
+        b.copy(f32_view(t, 128, 64), view(x, 128, DType::BF16, 0, 64));
+        b.push(sum(column(s), f32_view(t, 128, 64), AluOp::Max));
+        let insts = fused(b);
+        assert!(
+            matches!(&insts[..], [_, Inst::TensorReduce { src, .. }] if src.tile == x && src.dtype == DType::BF16),
+            "{insts:?}"
+        );
+    }
+
+    #[test]
     fn a_value_with_a_second_reader_keeps_its_place() {
         let mut b = Builder::default();
         let (x, t, y, z) = (b.sbuf(128, 256), b.sbuf(128, 256), b.sbuf(128, 128), b.sbuf(128, 256));
