@@ -128,6 +128,14 @@ page() {
     NODE_PATH="$PWD/$venvs/browser/node_modules" node $here/report.mjs "$tmp/profile/report.html" "$chromium" "$tmp/report.png"
 }
 
+# Whole models of the corpus, which is not in the repository.
+full() {
+  corpus=${FERRITE_CORPUS:-../shared/corpus}
+  [ -d "$corpus/full" ] || { echo "skipped: no folder full in FERRITE_CORPUS"; return 77; }
+  venv numbers numpy || no_packages || return
+  "$python" $here/full_models.py "$BIN/ferrite" "$corpus"
+}
+
 # The same products in SCALE-Sim. Its reports convert arrays in a way that newer releases of NumPy refuse.
 scale() {
   [ -x "${SPEED:-$BIN/speed}" ] || { echo "skipped: cargo build --release -p ferrite-benches --bin speed"; return 77; }
@@ -153,7 +161,7 @@ section() {
   echo "-- $1: $result, $(($(date +%s) - start)) s"
 }
 
-all="containers package jax_functions xla_hlo flax torch s3 hub ray jax_primitives page scale mlir"
+all="containers package jax_functions xla_hlo flax torch s3 hub ray jax_primitives full page scale mlir"
 for name in ${*:-$all}; do
   case $name in
   containers) section containers "NEFFs read by tar, and by a reader after the public description" ;;
@@ -166,6 +174,7 @@ for name in ${*:-$all}; do
   hub) section hub "the compile cache behind the layout and API of the Hugging Face Hub" ;;
   ray) section ray "many graphs as tasks of Ray" ;;
   jax_primitives) section jax_primitives "programs of JAX's primitive tests: interpreted, printed, read by jaxlib" ;;
+  full) section full "whole models of the corpus against the interpreter" ;;
   page) section page "a profile's page in headless Chromium" ;;
   scale) section scale "products beside SCALE-Sim: cycles of the array and time" ;;
   mlir) section mlir "our dumps, read by mlir-opt" ;;
