@@ -62,7 +62,9 @@ impl Program {
     /// All errors of a text that is one of these levels.
     pub fn parse(text: &str) -> Option<Result<Program, Vec<Diagnostic>>> {
         let mut lines = text.lines().map(str::trim);
-        let first = lines.find(|l| !l.is_empty() && !l.starts_with("//") && !l.starts_with('#'))?;
+        // MLIR's tools put what they print into a module.
+        let skipped = ["//", "#", "module", "\"builtin.module\""];
+        let first = lines.find(|l| !l.is_empty() && !skipped.iter().any(|start| l.starts_with(start)))?;
         if first.starts_with("\"tile.program\"") {
             Some(tile::text::parse(text).map(Program::from))
         } else if first.starts_with("\"isa.program\"") {

@@ -13,6 +13,7 @@ mod lexer;
 mod locations;
 mod parser;
 mod print;
+pub mod schema;
 pub(crate) mod source;
 mod tree;
 mod types;

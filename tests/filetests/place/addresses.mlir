@@ -8,22 +8,23 @@ func.func public @main(%x: tensor<4x8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32
   return %2 : tensor<4x8xf32>
 }
 // OUT:
-// "tile.program"() <{model_flops = 0}> ({
-//   %b0 = "tile.buffer"() <{name = "input0", kind = "input", index = 0, bytes = 128}> : () -> !tile.buffer
-//   %b1 = "tile.buffer"() <{name = "input1", kind = "input", index = 1, bytes = 32}> : () -> !tile.buffer
-//   %b2 = "tile.buffer"() <{name = "output0", kind = "output", index = 0, bytes = 128}> : () -> !tile.buffer
-//   %t0 = "tile.tile"() <{name = "load", space = "sbuf", partitions = 32, bytes = 4}> : () -> !tile.tile
-//   %t1 = "tile.tile"() <{name = "load", space = "sbuf", partitions = 32, bytes = 4}> : () -> !tile.tile
-//   %t2 = "tile.tile"() <{name = "value", space = "sbuf", partitions = 32, bytes = 4}> : () -> !tile.tile
-//   %t3 = "tile.tile"() <{name = "value", space = "sbuf", partitions = 32, bytes = 4}> : () -> !tile.tile
-//   "tile.input"() <{sym_name = "input0", dtype = f32, shape = [4, 8]}> : () -> ()
-//   "tile.input"() <{sym_name = "input1", dtype = f32, shape = [8]}> : () -> ()
-//   "tile.output"() <{sym_name = "output0", dtype = f32, shape = [4, 8]}> : () -> ()
-//   "tile.dma_copy"(%b0, %t0) <{pieces = [#tile.dma<"copy", #tile.access<0, 0, f32, [4], [32]>, #tile.view<1, 0, 32, 0, f32, [], []>>], engine = "sync"}> : (!tile.buffer, !tile.tile) -> ()
-//   "tile.dma_copy"(%b1, %t1) <{pieces = [#tile.dma<"copy", #tile.access<0, 0, f32, [0, 4], [4, 8]>, #tile.view<1, 0, 32, 0, f32, [], []>>], engine = "sync"}> : (!tile.buffer, !tile.tile) -> ()
-//   "tile.activation"(%t3, %t0, %t1) <{dst = #tile.view<0, 0, 32, 0, f32, [], []>, src = #tile.view<1, 0, 32, 0, f32, [], []>, func = "tanh", scale = 1.000000e+00 : f32, bias = #tile.view<2, 0, 32, 0, f32, [], []>, engine = "scalar"}> : (!tile.tile, !tile.tile, !tile.tile) -> ()
-//   "tile.dma_copy"(%t3, %b2) <{pieces = [#tile.dma<"copy", #tile.view<0, 0, 32, 0, f32, [], []>, #tile.access<1, 0, f32, [4], [32]>>], engine = "gpsimd"}> : (!tile.tile, !tile.buffer) -> ()
-// }) : () -> ()
+// "tile.program"() ({
+//   %b0 = "tile.buffer"() {name = "input0", kind = "input", index = 0, bytes = 128} : () -> !tile.memory
+//   %b1 = "tile.buffer"() {name = "input1", kind = "input", index = 1, bytes = 32} : () -> !tile.memory
+//   %b2 = "tile.buffer"() {name = "output0", kind = "output", index = 0, bytes = 128} : () -> !tile.memory
+//   %t0 = "tile.tile"() {name = "load", space = "sbuf", partitions = 32, bytes = 4} : () -> !tile.memory
+//   %t1 = "tile.tile"() {name = "load", space = "sbuf", partitions = 32, bytes = 4} : () -> !tile.memory
+//   %t2 = "tile.tile"() {name = "value", space = "sbuf", partitions = 32, bytes = 4} : () -> !tile.memory
+//   %t3 = "tile.tile"() {name = "value", space = "sbuf", partitions = 32, bytes = 4} : () -> !tile.memory
+//   "tile.input"() {sym_name = "input0", dtype = f32, shape = [4, 8]} : () -> ()
+//   "tile.input"() {sym_name = "input1", dtype = f32, shape = [8]} : () -> ()
+//   "tile.output"() {sym_name = "output0", dtype = f32, shape = [4, 8]} : () -> ()
+//   "tile.dma_copy"(%b0, %t0) {pieces = [#tile.dma<"copy", #tile.access<0, 0, f32, [4], [32]>, #tile.view<1, 0, 32, 0, f32, [], []>>], engine = "sync"} : (!tile.memory, !tile.memory) -> ()
+//   "tile.dma_copy"(%b1, %t1) {pieces = [#tile.dma<"copy", #tile.access<0, 0, f32, [0, 4], [4, 8]>, #tile.view<1, 0, 32, 0, f32, [], []>>], engine = "sync"} : (!tile.memory, !tile.memory) -> ()
+//   "tile.activation"(%t3, %t0, %t1) {dst = #tile.view<0, 0, 32, 0, f32, [], []>, src = #tile.view<1, 0, 32, 0, f32, [], []>, func = "tanh", scale = 1.000000e+00 : f32, bias = #tile.view<2, 0, 32, 0, f32, [], []>, engine = "scalar"} : (!tile.memory, !tile.memory, !tile.memory) -> ()
+//   "tile.dma_copy"(%t3, %b2) {pieces = [#tile.dma<"copy", #tile.view<0, 0, 32, 0, f32, [], []>, #tile.access<1, 0, f32, [4], [32]>>], engine = "gpsimd"} : (!tile.memory, !tile.memory) -> ()
+//   "vector.yield"() : () -> ()
+// }) {model_flops = 0} : () -> ()
 // // placement: byte offset in each partition
 // //   %t0: sbuf 0
 // //   %t1: sbuf 32

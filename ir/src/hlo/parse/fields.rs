@@ -17,6 +17,12 @@ pub(super) type Read<T> = Result<T, Wrong>;
 /// The name of an operation in the dialects that this level reads. MHLO, StableHLO's predecessor, has the same
 /// operations under its own prefix, and some of CHLO's.
 pub(super) fn canonical(name: &str) -> Cow<'_, str> {
+    // Where StableHLO is defined in IRDL, operations on values of different types are in a dialect without definition.
+    match name.strip_prefix("stablehlo_variadic.") {
+        Some("call") => return Cow::Borrowed("func.call"),
+        Some(short) => return Cow::Owned(format!("stablehlo.{short}")),
+        None => {}
+    }
     let Some(short) = name.strip_prefix("mhlo.") else {
         return Cow::Borrowed(name);
     };
@@ -150,10 +156,8 @@ impl<'t, 'a> Fields<'t, 'a> {
 
     /// The parameters of a dialect attribute such as `#stablehlo.gather<offset_dims = [1]>`.
     pub(super) fn parameters(&mut self, name: &'static str) -> Read<Parameters<'t>> {
-        match self.need(name)? {
-            Attr::Dialect { name: of, body } => parameters(of, body.as_deref().unwrap_or("")),
-            _ => Err(self.wrong(name, "a dialect attribute, `#dialect.name<...>`")),
-        }
+        let attr = self.need(name)?;
+        parameters_of(attr, name)?.ok_or_else(|| self.wrong(name, "a dialect attribute, `#dialect.name<...>`"))
     }
 
     /// Pairs of integers, `dense<[[0, 1]]> : tensor<1x2xi64>`.
@@ -181,6 +185,19 @@ pub(super) struct Parameters<'t> {
 pub(super) fn parameters<'t>(owner: &'t str, body: &'t str) -> Read<Parameters<'t>> {
     let items = text::parse_parameters(body).map_err(|error| format!("in `#{owner}`: {}", error.message))?;
     Ok(Parameters { owner, items })
+}
+
+/// The parameters of `#dialect.name<key = value>`, or of `{key = value}`: dialects that are defined at run time have no
+/// syntax of their own. Nothing for another attribute.
+pub(super) fn parameters_of<'t>(attr: &'t Attr, owner: &'t str) -> Read<Option<Parameters<'t>>> {
+    match attr {
+        Attr::Dialect { name, body } => parameters(name, body.as_deref().unwrap_or("")).map(Some),
+        Attr::Dict(items) => Ok(Some(Parameters {
+            owner,
+            items: items.clone(),
+        })),
+        _ => Ok(None),
+    }
 }
 
 impl Parameters<'_> {
@@ -237,12 +254,13 @@ pub(super) fn symbol(attr: &Attr) -> Option<String> {
     }
 }
 
-/// `LT` of `#stablehlo<comparison_direction LT>` or `#chlo<comparison_direction LT>`.
+/// `LT` of `#stablehlo<comparison_direction LT>` or `#chlo<comparison_direction LT>`, or of a string.
 pub(super) fn word<'t>(attr: &'t Attr, kind: &str) -> Option<&'t str> {
     match attr {
         Attr::Dialect { name, body: Some(body) } if matches!(&**name, "stablehlo" | "chlo" | "mhlo") => {
             body.trim().strip_prefix(kind).map(str::trim)
         }
+        Attr::String(word) => Some(word),
         _ => None,
     }
 }

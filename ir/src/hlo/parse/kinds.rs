@@ -4,7 +4,7 @@ use super::super::attrs::{Attr as HloAttr, Attrs};
 use super::super::ops::*;
 use super::super::types::Dims;
 use super::attributes;
-use super::fields::{self, Fields, Read, parameters};
+use super::fields::{self, Fields, Read, parameters, parameters_of};
 use super::literal;
 use crate::text::{Attr, Type};
 
@@ -275,7 +275,7 @@ fn stablehlo(fields: &mut Fields, short: &str) -> Read<Option<OpKind>> {
             })
         }
         "collective_broadcast" => OpKind::CollectiveBroadcast(collective(fields)?),
-        "cross-replica-sum" => OpKind::CrossReplicaSum(collective(fields)?),
+        "cross-replica-sum" | "cross_replica_sum" => OpKind::CrossReplicaSum(collective(fields)?),
         "partition_id" => OpKind::PartitionId,
         "replica_id" => OpKind::ReplicaId,
         "send" => OpKind::Send(transfer(fields)?),
@@ -351,8 +351,10 @@ fn dot_general(fields: &mut Fields) -> Read<DotGeneral> {
     };
     let algorithm = match fields.take("algorithm") {
         None => None,
-        Some(Attr::Dialect { name, body }) => {
-            let of = parameters(name, body.as_deref().unwrap_or(""))?;
+        Some(attr) => {
+            let Some(of) = parameters_of(attr, "algorithm")? else {
+                return Err(fields.wrong("algorithm", "`#stablehlo.dot_algorithm<...>`"));
+            };
             Some(DotAlgorithm {
                 lhs_precision_type: of.type_name("lhs_precision_type")?,
                 rhs_precision_type: of.type_name("rhs_precision_type")?,
@@ -363,7 +365,6 @@ fn dot_general(fields: &mut Fields) -> Read<DotGeneral> {
                 allow_imprecise_accumulation: of.bool_or("allow_imprecise_accumulation", false)?,
             })
         }
-        Some(_) => return Err(fields.wrong("algorithm", "`#stablehlo.dot_algorithm<...>`")),
     };
     Ok(DotGeneral {
         dims,
@@ -389,7 +390,7 @@ fn ragged_dot(fields: &mut Fields) -> Read<RaggedDot> {
 
 fn convolution(fields: &mut Fields) -> Read<Convolution> {
     let dims = match fields.need("dimension_numbers")? {
-        Attr::Dialect { body: Some(body), .. } => convolution_dims(body)
+        Attr::Dialect { body: Some(body), .. } | Attr::String(body) => convolution_dims(body)
             .ok_or_else(|| fields.wrong("dimension_numbers", "`#stablehlo.conv<[b, 0, f]x[0, i, o]->[b, 0, f]>`"))?,
         _ => return Err(fields.wrong("dimension_numbers", "`#stablehlo.conv<...>`")),
     };
@@ -542,10 +543,9 @@ fn custom_call(fields: &mut Fields) -> Read<CustomCall> {
 }
 
 fn operand_alias(attr: &Attr) -> Read<OutputOperandAlias> {
-    let Attr::Dialect { name, body: Some(body) } = attr else {
+    let Some(of) = parameters_of(attr, "output_operand_aliases")? else {
         return Err("an alias must be `#stablehlo.output_operand_alias<...>`".to_string());
     };
-    let of = parameters(name, body)?;
     Ok(OutputOperandAlias {
         output_tuple_indices: of.dims("output_tuple_indices")?,
         operand_index: of.int_or("operand_index", 0)?,
@@ -562,11 +562,10 @@ fn channel(fields: &mut Fields) -> Read<(i64, i64)> {
                 .map(|id| (id, 0))
                 .ok_or_else(|| fields.wrong("channel_id", "an integer")),
         },
-        Some(Attr::Dialect { name, body }) => {
-            let of = parameters(name, body.as_deref().unwrap_or(""))?;
-            Ok((of.int_or("handle", 0)?, of.int_or("type", 0)?))
-        }
-        Some(_) => Err(fields.wrong("channel_handle", "`#stablehlo.channel_handle<...>`")),
+        Some(attr) => match parameters_of(attr, "channel_handle")? {
+            Some(of) => Ok((of.int_or("handle", 0)?, of.int_or("type", 0)?)),
+            None => Err(fields.wrong("channel_handle", "`#stablehlo.channel_handle<...>`")),
+        },
     }
 }
 

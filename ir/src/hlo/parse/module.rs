@@ -304,11 +304,13 @@ impl<'d, 'a> Reader<'d, 'a> {
             }
             if matches!(
                 &*op.name,
-                "func.return" | "stablehlo.return" | "sdy.return" | "mhlo.return"
+                "func.return" | "stablehlo.return" | "sdy.return" | "mhlo.return" | "vector.yield"
             ) {
                 terminated = true;
                 // JAX ends the comparators it calls from `custom_call` in `stablehlo.return`.
                 let stablehlo = op.name == "stablehlo.return" && owner.name == "func.func";
+                // StableHLO defined in IRDL has no terminator of its own.
+                let stablehlo = stablehlo || op.name == "vector.yield" && owner.name != "func.func";
                 if *fields::canonical(&op.name) != *terminator && !stablehlo {
                     let message = format!("`{}` needs `{terminator}` at the end, found `{}`", owner.name, op.name);
                     self.error(op, Code::Verify, message);

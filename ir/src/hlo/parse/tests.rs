@@ -178,3 +178,34 @@ fn locations_that_share_parts_do_not_explode() {
     text += "func.func @main(%x: tensor<f32>) -> tensor<f32> {\n  %0 = stablehlo.abs %x : tensor<f32> loc(#l199)\n  return %0 : tensor<f32>\n}\n";
     assert!(parse(&text).is_ok());
 }
+
+#[test]
+fn dialects_defined_at_run_time_have_strings_and_dictionaries() {
+    let written = |direction: &str, numbers: &str, end: &str| {
+        let text = format!(
+            r#"func.func @main(%x: tensor<2x3xf32>, %y: tensor<3x2xf32>) -> tensor<f32> {{
+  %0 = "stablehlo.dot_general"(%x, %y) {{dot_dimension_numbers = {numbers}}} : (tensor<2x3xf32>, tensor<3x2xf32>) -> tensor<2x2xf32>
+  %1 = "stablehlo.constant"() {{value = dense<0.0> : tensor<f32>}} : () -> tensor<f32>
+  %2 = "stablehlo.reduce"(%0, %1) ({{
+  ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+    %3 = "stablehlo.compare"(%a, %b) {{comparison_direction = {direction}}} : (tensor<f32>, tensor<f32>) -> tensor<i1>
+    %4 = "stablehlo.select"(%3, %a, %b) : (tensor<i1>, tensor<f32>, tensor<f32>) -> tensor<f32>
+    "{end}"(%4) : (tensor<f32>) -> ()
+  }}) {{dimensions = array<i64: 0, 1>}} : (tensor<2x2xf32>, tensor<f32>) -> tensor<f32>
+  func.return %2 : tensor<f32>
+}}"#
+        );
+        super::super::print::print(&parse(&text).unwrap())
+    };
+    let own = written(
+        "#stablehlo<comparison_direction GT>",
+        "#stablehlo.dot<lhs_contracting_dimensions = [1], rhs_contracting_dimensions = [0]>",
+        "stablehlo.return",
+    );
+    let builtin = written(
+        "\"GT\"",
+        "{lhs_contracting_dimensions = [1], rhs_contracting_dimensions = [0]}",
+        "vector.yield",
+    );
+    assert_eq!(own, builtin);
+}

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::dtype::DType;
 use crate::isa::*;
+use crate::text::schema::Shape;
 use crate::text::{self, Attr, Type, print_attribute};
 
 /// What a field cannot be; the caller adds where.
@@ -20,16 +21,21 @@ pub(crate) trait Field: Sized {
     fn put(&self) -> Option<Attr<'static>>;
     /// The value; `None` stands for an attribute that is not there.
     fn get(attr: Option<&Attr>) -> Read<Self>;
+    /// What the attribute may be.
+    fn shape() -> Shape;
 }
 
 /// Where instructions read and write: the operand type of a level.
 pub(crate) trait OperandField: Field {
     /// Name of the level's attribute of a [`ScalarStep`].
     const STEP: &'static str;
+    /// The same with the scalar on the left.
+    const REVERSED_STEP: &'static str;
 }
 
 impl OperandField for Ap {
     const STEP: &'static str = "isa.step";
+    const REVERSED_STEP: &'static str = "isa.reversed_step";
 }
 
 pub(crate) fn string(text: &str) -> Attr<'static> {
@@ -87,6 +93,9 @@ macro_rules! integers {
                     _ => Err("expected an integer".to_string()),
                 }
             }
+            fn shape() -> Shape {
+                Shape::Integer
+            }
         }
     )*};
 }
@@ -105,6 +114,9 @@ impl Field for bool {
             Some(_) => Err("expected a flag".to_string()),
         }
     }
+    fn shape() -> Shape {
+        Shape::Flag
+    }
 }
 
 impl Field for String {
@@ -116,6 +128,9 @@ impl Field for String {
             Attr::String(text) => Ok(text.to_string()),
             _ => Err("expected a string".to_string()),
         }
+    }
+    fn shape() -> Shape {
+        Shape::Text
     }
 }
 
@@ -136,6 +151,10 @@ macro_rules! names {
                         .ok_or_else(|| format!(concat!("`{}` is no ", $what), text)),
                     _ => Err(concat!("expected the name of ", $what).to_string()),
                 }
+            }
+            fn shape() -> Shape {
+                let name: fn($ty) -> &'static str = $name;
+                Shape::Words($all.into_iter().map(name).collect())
             }
         }
     )*};
@@ -213,6 +232,9 @@ impl Field for DType {
         name.and_then(|name| DType::from_mlir(&name))
             .ok_or_else(|| "expected an element type".to_string())
     }
+    fn shape() -> Shape {
+        Shape::DType
+    }
 }
 
 impl Field for VarId {
@@ -222,6 +244,9 @@ impl Field for VarId {
     fn get(attr: Option<&Attr>) -> Read<Self> {
         u32::get(attr).map(VarId)
     }
+    fn shape() -> Shape {
+        Shape::Integer
+    }
 }
 
 impl<T: Field> Field for Option<T> {
@@ -230,6 +255,9 @@ impl<T: Field> Field for Option<T> {
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
         attr.map(|attr| T::get(Some(attr))).transpose()
+    }
+    fn shape() -> Shape {
+        Shape::Optional(Box::new(T::shape()))
     }
 }
 
@@ -243,6 +271,9 @@ impl<T: Field> Field for Vec<T> {
             _ => Err("expected a list".to_string()),
         }
     }
+    fn shape() -> Shape {
+        Shape::List(Box::new(T::shape()))
+    }
 }
 
 impl Field for Steps {
@@ -251,6 +282,9 @@ impl Field for Steps {
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
         Vec::get(attr).map(SmallVec::from_vec)
+    }
+    fn shape() -> Shape {
+        Shape::List(Box::new(Shape::Integer))
     }
 }
 
@@ -292,6 +326,9 @@ impl Field for Ap {
                     .collect(),
             })
         })
+    }
+    fn shape() -> Shape {
+        Shape::Dialect("isa.ap")
     }
 }
 
@@ -338,9 +375,12 @@ impl<A: OperandField> Field for Scalar<A> {
             number => bits(number).map(Scalar::Imm),
         }
     }
+    fn shape() -> Shape {
+        Shape::Any(vec![Shape::Float, A::shape()])
+    }
 }
 
-/// `#isa.step<op, scalar>`, or `#isa.step<op, scalar, "reverse">` with the scalar on the left. The constant of a bitwise
+/// `#isa.step<op, scalar>`, or `#isa.reversed_step<op, scalar>` with the scalar on the left. The constant of a bitwise
 /// operation is an integer.
 impl<A: OperandField> Field for ScalarStep<A> {
     fn put(&self) -> Option<Attr<'static>> {
@@ -348,18 +388,15 @@ impl<A: OperandField> Field for ScalarStep<A> {
             Scalar::Imm(bits) if self.op.is_bitwise() => Some(integer(bits)),
             _ => self.scalar.put(),
         };
-        let reverse = self.reverse.then(|| string("reverse"));
-        Some(compound(
-            A::STEP,
-            [self.op.put(), scalar, reverse].into_iter().flatten().collect(),
-        ))
+        let name = if self.reverse { A::REVERSED_STEP } else { A::STEP };
+        Some(compound(name, [self.op.put(), scalar].into_iter().flatten().collect()))
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
-        parameters(present(attr)?, A::STEP, |all| {
-            let (op, scalar, reverse) = match all {
-                [op, scalar] => (op, scalar, false),
-                [op, scalar, Attr::String(word)] if word == "reverse" => (op, scalar, true),
-                _ => return Err(format!("expected `#{}<op, scalar>`", A::STEP)),
+        let reverse = matches!(attr, Some(Attr::Dialect { name, .. }) if name == A::REVERSED_STEP);
+        let name = if reverse { A::REVERSED_STEP } else { A::STEP };
+        parameters(present(attr)?, name, |all| {
+            let [op, scalar] = all else {
+                return Err(format!("expected `#{name}<op, scalar>`"));
             };
             Ok(ScalarStep {
                 op: AluOp::get(Some(op))?,
@@ -367,6 +404,9 @@ impl<A: OperandField> Field for ScalarStep<A> {
                 reverse,
             })
         })
+    }
+    fn shape() -> Shape {
+        Shape::Any(vec![Shape::Dialect(A::STEP), Shape::Dialect(A::REVERSED_STEP)])
     }
 }
 
@@ -380,6 +420,9 @@ impl Field for Reg {
             [number] => u8::get(Some(number)).map(Reg),
             _ => Err("expected `#isa.reg<number>`".to_string()),
         })
+    }
+    fn shape() -> Shape {
+        Shape::Dialect("isa.reg")
     }
 }
 
@@ -396,6 +439,9 @@ impl Field for RegOrImm {
             value => i32::get(Some(value)).map(RegOrImm::Imm),
         }
     }
+    fn shape() -> Shape {
+        Shape::Any(vec![Reg::shape(), Shape::Integer])
+    }
 }
 
 /// `#isa.wait<semaphore, value>`: until the semaphore is at least the value.
@@ -411,6 +457,9 @@ impl Field for Wait {
             }),
             _ => Err("expected `#isa.wait<semaphore, value>`".to_string()),
         })
+    }
+    fn shape() -> Shape {
+        Shape::Dialect("isa.wait")
     }
 }
 
@@ -448,5 +497,8 @@ impl Field for Update {
                 at: UpdateAt::get(Some(at))?,
             })
         })
+    }
+    fn shape() -> Shape {
+        Shape::Dialect("isa.update")
     }
 }

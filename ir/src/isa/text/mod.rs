@@ -7,12 +7,16 @@ pub(crate) mod field;
 pub(crate) mod ops;
 mod parse;
 mod print;
+pub(crate) mod schema;
 
 pub(crate) use parse::{io_tensor as read_io_tensor, syntax_errors, unhex};
-pub(crate) use print::{hex, io_tensor as io_tensor_attrs, operation, region};
+pub(crate) use print::{END, hex, io_tensor as io_tensor_attrs, operation, region};
+
+pub(crate) use schema::io_tensor as io_tensor_shapes;
 
 pub use parse::parse;
 pub use print::{PrintOptions, print};
+pub use schema::dialect;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::isa::*;
+use crate::text::schema::{Attributes, OpDef, Shape};
 use crate::text::{Attr, NamedAttr, Operation};
 
 use super::field::{Field, OperandField, Read};
@@ -65,7 +66,7 @@ impl Attrs {
 
 /// Both directions of a list of `"name" => Variant { fields }`.
 macro_rules! table {
-    ($vis:vis [$($generics:tt)*] $ty:ty, $put:ident, $get:ident, $($name:literal => $($path:ident)::+ { $($field:ident),* })* $(else $other:pat)?) => {
+    ($vis:vis [$($generics:tt)*] $ty:ty, $put:ident, $get:ident, $list:ident, $($name:literal => $($path:ident)::+ { $($field:ident),* })* $(else $other:pat)?) => {
         $vis fn $put<$($generics)*>(value: &$ty, attrs: &mut Attrs) -> &'static str {
             match value {
                 $($($path)::+ { $($field),* } => {
@@ -82,13 +83,32 @@ macro_rules! table {
                 _ => return Ok(None),
             }))
         }
+
+        $vis fn $list<$($generics)*>() -> Vec<(&'static str, $crate::text::schema::Attributes)> {
+            vec![$(($name, table!(@attributes $ty; ($($path)::+) $($field)*))),*]
+        }
     };
+    (@attributes $ty:ty; $path:tt $($field:ident)*) => {
+        vec![$((stringify!($field), table!(@shape $ty; $path $field))),*]
+    };
+    (@shape $ty:ty; ($($path:ident)::+) $field:ident) => {
+        $crate::isa::text::ops::shape_of(|value: &$ty| match value {
+            $($path)::+ { $field, .. } => Some($field),
+            #[allow(unreachable_patterns)] // the one variant of a struct
+            _ => None,
+        })
+    };
+}
+
+/// The shape of the attribute of a field, known by how it is reached.
+pub(crate) fn shape_of<V, F: Field>(_: impl for<'v> Fn(&'v V) -> Option<&'v F>) -> Shape {
+    F::shape()
 }
 
 pub(crate) use table;
 
 // The names are [`Inst::name`]'s, without a dialect: both lower levels have these instructions.
-table! { pub(crate) [A: OperandField] Inst<A>, put_inst, get_inst,
+table! { pub(crate) [A: OperandField] Inst<A>, put_inst, get_inst, inst_attributes,
     "activation" => Inst::Activation { dst, src, func, scale, bias, accumulate }
     "tensor_tensor" => Inst::TensorTensor { dst, a, b, op }
     "tensor_scalar" => Inst::TensorScalar { dst, src, first, second }
@@ -112,7 +132,7 @@ table! { pub(crate) [A: OperandField] Inst<A>, put_inst, get_inst,
     "partition_reduce" => Inst::PartitionReduce { dst, src, op }
 }
 
-table! { [] Op, put_control, get_control,
+table! { [] Op, put_control, get_control, control_attributes,
     "isa.act_table_load" => Op::ActTableLoad { set }
     "isa.load_stationary" => Op::LoadStationary { src }
     "isa.multiply_moving" => Op::MultiplyMoving { dst, moving, accumulate, transpose }
@@ -127,16 +147,32 @@ table! { [] Op, put_control, get_control,
     else Op::Compute(_) | Op::DmaIndirect(_) | Op::Collective(_)
 }
 
-table! { [] Indirect, put_indirect, get_indirect,
+table! { [] Indirect, put_indirect, get_indirect, indirect_attributes,
     "isa.dma_indirect" => Indirect {
         kind, queue, semaphore, tile, index, var, offset, row_step, row_bytes, rows, out_of_bounds
     }
 }
 
-table! { [] Collective, put_collective, get_collective,
+table! { [] Collective, put_collective, get_collective, collective_attributes,
     "isa.collective" => Collective {
         kind, op, dtype, channel, queue, semaphore, src, src_offset, dst, dst_offset, bytes, groups
     }
+}
+
+/// Every instruction, with the attributes that all have.
+pub(super) fn definitions() -> Vec<OpDef> {
+    let inst = inst_attributes::<Ap>();
+    let rest = [indirect_attributes(), collective_attributes(), control_attributes()];
+    let rest = rest.into_iter().flatten();
+    let with_order = |mut attributes: Attributes| {
+        attributes.push(("wait", <Option<Wait>>::shape()));
+        attributes.push(("update", <Option<Update>>::shape()));
+        attributes
+    };
+    inst.into_iter()
+        .chain(rest.map(|(name, attributes)| (name.trim_start_matches("isa."), attributes)))
+        .map(|(name, attributes)| OpDef::new(name, with_order(attributes)))
+        .collect()
 }
 
 /// Name and attributes of what an instruction does.

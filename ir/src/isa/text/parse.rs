@@ -8,6 +8,7 @@ use crate::isa::*;
 use crate::text::source::{Locations, Places};
 use crate::text::{self, Attr, Document, Operation};
 
+use super::END;
 use super::field::{Field, Read, parameters};
 use super::ops::{self, Fields};
 
@@ -91,7 +92,7 @@ impl<'d> Reader<'d, '_> {
         for operation in body().filter(|o| o.name == "isa.var") {
             self.operation(operation, Reader::variable);
         }
-        for operation in body().filter(|o| o.name != "isa.var") {
+        for operation in body().filter(|o| o.name != "isa.var" && o.name != END) {
             self.operation(operation, Reader::member);
         }
     }
@@ -194,6 +195,7 @@ impl<'d> Reader<'d, '_> {
                     .iter()
                     .flat_map(|r| &r.blocks)
                     .flat_map(|b| &b.operations)
+                    .filter(|o| o.name != END)
                 {
                     self.operation(instruction, |reader, instruction, fields| {
                         let op = ops::get(instruction, fields)?;

@@ -85,12 +85,19 @@ pub fn print(program: &Program, options: PrintOptions) -> String {
 
 pub(crate) fn operation(name: impl Into<Cow<'static, str>>, attrs: Attrs) -> Operation<'static> {
     Operation {
-        properties: attrs.0,
+        // Not properties, `<{...}>`: dialects that are defined at run time have none.
+        attributes: attrs.0,
         ..Operation::new(name)
     }
 }
 
-pub(crate) fn region(operations: Vec<Operation>) -> Region {
+/// The end of a region that holds a program or a stream. Operations of dialects that are defined at run time cannot end a
+/// block, so it is one of MLIR's own that stands anywhere.
+pub(crate) const END: &str = "vector.yield";
+
+/// A region of these operations and [`END`].
+pub(crate) fn region(mut operations: Vec<Operation>) -> Region {
+    operations.push(Operation::new(END));
     Region {
         blocks: vec![Block {
             operations,

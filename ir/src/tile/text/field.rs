@@ -4,8 +4,9 @@
 
 use crate::dtype::DType;
 use crate::isa::text::field::{Field, OperandField, Read, compound, parameters, present};
-use crate::isa::text::ops::{Attrs, Fields, get_inst, put_inst, table};
+use crate::isa::text::ops::{Attrs, Fields, get_inst, inst_attributes, put_inst, table};
 use crate::text::Attr;
+use crate::text::schema::{Attributes, Shape};
 use crate::tile::*;
 
 /// Steps and counts of dimensions, as two lists of equal length; no count is 0.
@@ -53,10 +54,14 @@ impl Field for View {
             })
         })
     }
+    fn shape() -> Shape {
+        Shape::Dialect("tile.view")
+    }
 }
 
 impl OperandField for View {
     const STEP: &'static str = "tile.step";
+    const REVERSED_STEP: &'static str = "tile.reversed_step";
 }
 
 /// `#tile.access<operand, byte offset, dtype, [steps], [counts]>`, steps in bytes.
@@ -88,6 +93,9 @@ impl Field for HbmAccess {
             })
         })
     }
+    fn shape() -> Shape {
+        Shape::Dialect("tile.access")
+    }
 }
 
 impl Field for BufferId {
@@ -96,6 +104,9 @@ impl Field for BufferId {
     }
     fn get(attr: Option<&Attr>) -> Read<Self> {
         u32::get(attr).map(BufferId)
+    }
+    fn shape() -> Shape {
+        Shape::Integer
     }
 }
 
@@ -112,6 +123,9 @@ impl Field for Mem {
             Attr::Dialect { name, .. } if name == "tile.view" => View::get(attr).map(Mem::Tile),
             _ => Err("expected `#tile.view<...>` or `#tile.access<...>`".to_string()),
         }
+    }
+    fn shape() -> Shape {
+        Shape::Any(vec![HbmAccess::shape(), View::shape()])
     }
 }
 
@@ -131,16 +145,42 @@ impl Field for DmaPiece {
             _ => Err("expected `#tile.dma<op, source, destination>`".to_string()),
         })
     }
+    fn shape() -> Shape {
+        Shape::Dialect("tile.dma")
+    }
 }
 
-table! { [] OpKind, put_other, get_other,
+table! { [] OpKind, put_other, get_other, other_attributes,
     "nc_matmul" => OpKind::Matmul { dst, stationary, moving, accumulate, transpose }
     "load_test" => OpKind::LoadTest { src }
     else OpKind::Compute(_) | OpKind::Dma(_) | OpKind::Indirect(_) | OpKind::Control(_)
 }
 
-table! { [] Indirect, put_indirect, get_indirect,
+table! { [] Indirect, put_indirect, get_indirect, indirect_attributes,
     "dma_indirect" => Indirect { kind, tile, index, buffer, offset, row_step, row_bytes, rows, out_of_bounds }
+}
+
+/// Every operation on tiles and buffers, with its own attributes.
+pub(super) fn attributes() -> Vec<(&'static str, Attributes)> {
+    let mut all = inst_attributes::<View>();
+    all.extend(other_attributes());
+    all.extend(indirect_attributes());
+    all.push(("dma_copy", vec![("pieces", <Vec<DmaPiece>>::shape())]));
+    all
+}
+
+/// Every operation of control, with its own attributes.
+pub(super) fn control_attributes() -> Vec<(&'static str, Attributes)> {
+    use Control::*;
+    let all = [Loop, RepeatWhile, Repeat(1), Switch(1), NextBranch, EndSwitch];
+    let attributes = |control: &Control| match control {
+        Repeat(_) => vec![("times", u32::shape())],
+        Switch(_) => vec![("branches", u32::shape())],
+        Loop | RepeatWhile | NextBranch | EndSwitch => Vec::new(),
+    };
+    all.iter()
+        .map(|control| (control.name(), attributes(control)))
+        .collect()
 }
 
 /// Name, without the dialect, and attributes of what an operation does.

@@ -8,10 +8,12 @@
 mod field;
 mod parse;
 mod print;
+mod schema;
 
 pub use crate::isa::text::PrintOptions;
 pub use parse::parse;
 pub use print::print;
+pub use schema::dialect;
 
 #[cfg(test)]
 mod tests;

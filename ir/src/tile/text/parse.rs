@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::diag::{Code, Diagnostic};
 use crate::isa::text::field::Read;
 use crate::isa::text::ops::Fields;
-use crate::isa::text::{read_io_tensor, syntax_errors, unhex};
+use crate::isa::text::{END, read_io_tensor, syntax_errors, unhex};
 use crate::text::source::{Locations, Places};
 use crate::text::{self, Attr, Document, Operation};
 use crate::tile::*;
@@ -78,6 +78,7 @@ impl<'d> Reader<'d, '_> {
             .iter()
             .flat_map(|r| &r.blocks)
             .flat_map(|b| &b.operations)
+            .filter(|o| o.name != END)
         {
             self.operation(operation, Reader::member);
         }

@@ -82,6 +82,9 @@ pub fn print(program: &Program, options: PrintOptions) -> String {
     )
 }
 
+/// The type of tiles and buffers: IRDL allows any number of operands of one type only.
+const MEMORY: &str = "tile.memory";
+
 fn dialect_type(name: &'static str) -> Type<'static> {
     Type::Dialect {
         name: name.into(),
@@ -101,14 +104,14 @@ fn resource_attr(key: Cow<'static, str>, bytes: usize) -> Attr<'static> {
     }
 }
 
-/// An operation whose result, of the type that has its own name, is a tile or buffer.
+/// An operation whose result is a tile or buffer.
 fn definition(name: &'static str, result: String, attrs: Attrs) -> Operation<'static> {
     let mut op = operation(name, attrs);
     op.results.push(ResultGroup {
         name: result.into(),
         count: 1,
     });
-    op.result_types.push(dialect_type(name));
+    op.result_types.push(dialect_type(MEMORY));
     op
 }
 
@@ -116,9 +119,9 @@ fn operation_of(op: &Op) -> Operation<'static> {
     let mut operands: Vec<ValueUse<'static>> = Vec::new();
     let mut types = Vec::new();
     let numbered = field::renumber(&op.kind, &mut |object| {
-        let (name, ty) = match object {
-            Object::Tile(id) => (format!("t{id}"), "tile.tile"),
-            Object::Buffer(id) => (format!("b{id}"), "tile.buffer"),
+        let name = match object {
+            Object::Tile(id) => format!("t{id}"),
+            Object::Buffer(id) => format!("b{id}"),
         };
         let number = operands.len() as u32;
         operands.push(ValueUse {
@@ -126,7 +129,7 @@ fn operation_of(op: &Op) -> Operation<'static> {
             number: 0,
             offset: 0,
         });
-        types.push(dialect_type(ty));
+        types.push(dialect_type(MEMORY));
         Ok(number)
     });
     let mut attrs = Attrs::default();

@@ -201,7 +201,7 @@ fn text_is_readable() {
         "%t2 = \"tile.tile\"()",
         "\"tile.nc_matmul\"(%t2, %t0, %t1)",
         r##"#tile.view<0, 0, 32, 0, f32, [1], [8]>"##,
-        r##"#tile.step<"multiply", -0.0"##,
+        r##"#tile.reversed_step<"multiply", -0.0"##,
         r##"#tile.access<0, 0, f32, [32, 4], [32, 8]>"##,
         "engine = \"scalar\"",
     ] {
