@@ -8,6 +8,10 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 DEMO := tests/corpus/models/vit_tiny_forward
 NEXTEST := 0.9
 MDBOOK := 0.5
+# The bridge to MLIR is outside of the workspace: only it needs LLVM.
+LLVM := /usr/lib/llvm-22
+MLIR := MLIR_SYS_220_PREFIX=$(LLVM) TABLEGEN_220_PREFIX=$(LLVM) LIBCLANG_PATH=$(LLVM)/lib
+BRIDGE := --manifest-path compiler/mlir/Cargo.toml --locked
 
 .PHONY: help
 help: ## Lists the targets.
@@ -36,6 +40,13 @@ test-tools: rust
 	@command -v rustfmt >/dev/null && command -v cargo-clippy >/dev/null || rustup component add rustfmt clippy
 	@command -v cargo-nextest >/dev/null || cargo install --locked --version '^$(NEXTEST)' cargo-nextest
 
+.PHONY: mlir-tools
+mlir-tools: rust
+	@if ! command -v mlir-opt-22 >/dev/null || ! test -x $(LLVM)/bin/llvm-config; then \
+	  echo "installing LLVM and MLIR 22"; \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); $$SUDO apt-get update -q && $$SUDO apt-get install -y -q \
+	    libmlir-22-dev llvm-22-dev libclang-22-dev libpolly-22-dev libzstd-dev mlir-22-tools; fi
+
 .PHONY: demo
 demo: rust ## Compiles tiny ViT, runs it in the cycle-level simulator, checks the numbers; pictures in demo-out/.
 	cargo build --release --locked -p ferrite-cli
@@ -53,11 +64,25 @@ test: test-tools ## Everything CI runs: format, lints, tests, documentation.
 	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --doc --locked --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	$(MAKE) test-mlir
+
+.PHONY: test-mlir
+test-mlir: test-tools mlir-tools ## The bridge to MLIR: format, lints, tests. Part of `test`.
+	cargo build --workspace --locked
+	cargo fmt --manifest-path compiler/mlir/Cargo.toml --check
+	$(MLIR) cargo clippy $(BRIDGE) --all-targets -- -D warnings
+	$(MLIR) cargo test $(BRIDGE)
+
+.PHONY: mlir
+mlir: mlir-tools ## Builds `ferrite-mlir` into compiler/mlir/target/release.
+	$(MLIR) cargo build --release $(BRIDGE)
 
 .PHONY: bless
 bless: rust ## Rewrites what filetests expect and what the book shows; read the diff.
 	BLESS=1 cargo test --locked -p ferrite-tests -- filetest page_of
 	BLESS=1 cargo test --locked -p ferrite-cli --test cli -- what_the_book_shows
+	@if test -x $(LLVM)/bin/llvm-config; then BLESS=1 $(MLIR) cargo test $(BRIDGE) -- definitions_in_the_book; \
+	  else echo "docs/dialects is left as it is: no LLVM 22 (make mlir-tools)"; fi
 
 .PHONY: bench
 bench: rust ## Compiles and profiles the benchmark cases into benches/results/.
