@@ -3,6 +3,8 @@
 //! Both read the form that `ferrite-mlir export` writes, and verify what they read: MLIR with our definitions, we by the rules
 //! of StableHLO. `FERRITE_CORPUS` names the corpus; without it the models of the repository are read.
 
+#![allow(missing_docs)] // made by criterion_group!
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
