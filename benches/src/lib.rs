@@ -88,16 +88,51 @@ pub fn bytes_read(module: &Module, func: &Func, value: ValueId, depth: usize) ->
     gathered.filter(|_| !returned).map_or(all, |g| g.min(all))
 }
 
+/// How much of the work of contractions is done on fp32 operands, 0 to 1; the others have a narrower dtype by themselves.
+/// Private functions count once: the share is what matters.
+fn fp32_share(module: &Module) -> f64 {
+    let (mut fp32, mut all) = (0.0, 0.0);
+    for func in &module.funcs {
+        func.walk(func.body(), &mut |func, op| {
+            let node = func.op(op);
+            let shape = |i: usize| func.ty(node.operands[i]).tensor().map(|t| (t.dtype, t.shape.clone()));
+            let per_element = match (&node.kind, node.operands.len()) {
+                (OpKind::DotGeneral(dot), 2) => shape(0).map(|(dtype, s)| {
+                    let summed = dot.dims.lhs_contracting.iter().map(|&d| s[d as usize] as f64);
+                    (dtype, summed.product::<f64>())
+                }),
+                (OpKind::Convolution(conv), 2) => shape(1).map(|(dtype, s)| {
+                    let kernel: f64 = s.iter().map(|&d| d as f64).product();
+                    (
+                        dtype,
+                        kernel / s[conv.dims.kernel_output_feature as usize].max(1) as f64,
+                    )
+                }),
+                _ => None,
+            };
+            let results = node.results.first().and_then(|&r| func.ty(r).tensor());
+            if let (Some((dtype, depth)), Some(result)) = (per_element, results) {
+                let work = depth * result.element_count() as f64;
+                all += work;
+                fp32 += if dtype == DType::F32 { work } else { 0.0 };
+            }
+        });
+    }
+    if all > 0.0 { fp32 / all } else { 1.0 }
+}
+
 impl Bound {
-    /// The bound of a case whose contractions run in `dtype`; of a table that is only looked up in, the rows count.
+    /// The bound of a case whose fp32 contractions run in `dtype`, the others in bf16; of a table that is only looked up in, the rows count.
     pub fn of(case: &Case, module: &Module, machine: &MachineModel, dtype: DType) -> Bound {
         let read: u64 = match module.entry().map(|id| module.func(id)) {
             Some(func) => func.args().iter().map(|&arg| bytes_read(module, func, arg, 8)).sum(),
             None => case.inputs.iter().map(Array::bytes).sum(),
         };
         let bytes = read + case.outputs.iter().map(Array::bytes).sum::<u64>();
+        let share = fp32_share(module);
+        let seconds_per_flop = share / machine.peak_flops(dtype) + (1.0 - share) / machine.peak_flops(DType::BF16);
         Bound {
-            flops_us: case.matmul_flops / machine.peak_flops(dtype) * 1e6,
+            flops_us: case.matmul_flops * seconds_per_flop * 1e6,
             bytes_us: bytes as f64 / machine.dma_bytes_per_s() * 1e6,
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Cases of a run without arguments.
-const DEFAULT: [&str; 10] = [
+const DEFAULT: [&str; 17] = [
     "models/vit_tiny_forward",
     "mid/bert_base_1layer_s128",
     "mid/vit_b16_full_b1",
@@ -24,6 +24,13 @@ const DEFAULT: [&str; 10] = [
     "full/resnet50_b1",
     "full/resnet50_b16",
     "full/vit_b16_forward_b8",
+    "full/vit_b16_train_adam_b8_bf16",
+    "full/gptj_6b_decode_bf16",
+    "full/gptj_6b_prefill128_bf16",
+    "full/llama2_7b_decode_bf16",
+    "full/sd21_clip_text",
+    "full/sd21_unet_64_cfg_b2_bf16",
+    "full/sd21_vae_decoder_64",
 ];
 
 #[derive(Serialize)]
@@ -219,7 +226,7 @@ fn markdown(table: &Table) -> String {
     let mut text = format!(
         "# {}\n\nCommit `{}`, compiled and simulated on {}, one core simulated; compile time is the median of {} runs,\n\
          CPU time is what a busy machine does not distort.\n\
-         Bound: the larger of the contractions at TensorE's peak (fp32 for `none`, bf16 for `matmult`) and of what must be read of every\n\
+         Bound: the larger of the contractions at TensorE's peak (fp32 operands at fp32 for `none`, at bf16 for `matmult`; narrower ones at bf16) and of what must be read of every\n\
          parameter (rows of tables that are only looked up in) and every result, moved once at the sustained DMA rate.\n\n\
          | case | auto-cast | compile s | CPU s | peak MiB | NEFF MiB | instructions | latency us | bound us | ratio | \
          TensorE | VectorE | ScalarE | GpSimdE | DMA |\n\
