@@ -1,5 +1,7 @@
 //! What is known of every instruction and transfer before the run: times, ports, regions.
 
+use std::collections::HashMap;
+
 use ferrite_ir::isa::{
     Ap, DmaAccess, DmaDim, DmaOp, DmaSpace, Engine, IndirectKind, Op, OutOfBounds, Program, Role, Space, VarKind,
 };
@@ -77,7 +79,7 @@ pub struct Prepared {
     pub transfers: Vec<TransferStep>,
     /// Indirect transfers, by engine and instruction index.
     pub indirect: std::collections::BTreeMap<(usize, u32), TransferStep>,
-    /// Regions of all accesses.
+    /// Regions of all accesses; equal access patterns share one.
     pub regions: Vec<Region>,
     /// Accesses of steps and transfers.
     pub accesses: Vec<Access>,
@@ -93,6 +95,8 @@ pub struct Prepared {
 
 struct Builder<'a> {
     model: &'a MachineModel,
+    /// Regions of access patterns that have come before: programs use few tiles, often.
+    known: HashMap<Ap, Option<u32>>,
     out: Prepared,
 }
 
@@ -116,7 +120,8 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
         bound,
         layout,
     };
-    let mut b = Builder { model, out };
+    let known = HashMap::new();
+    let mut b = Builder { model, known, out };
     for (number, transfer) in program.transfers.iter().enumerate() {
         let start = b.out.accesses.len() as u32;
         for element in &transfer.elements {
@@ -161,8 +166,19 @@ impl Builder<'_> {
     }
 
     fn ap(&mut self, ap: &Ap, touch: Touch) {
-        if let Some((region, _)) = region::of_ap(ap) {
-            self.add(region, touch);
+        let index = match self.known.get(ap) {
+            Some(index) => *index,
+            None => {
+                let index = region::of_ap(ap).map(|(region, _)| {
+                    self.out.regions.push(region);
+                    self.out.regions.len() as u32 - 1
+                });
+                self.known.insert(ap.clone(), index);
+                index
+            }
+        };
+        if let Some(index) = index {
+            self.out.accesses.push((index, touch));
         }
     }
 

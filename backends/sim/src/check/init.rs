@@ -218,11 +218,7 @@ impl InitMap {
             Mem::SBUF => self.sbuf.set(region),
             Mem::PSUM => {
                 self.psum.set(region);
-                if by_matmul {
-                    self.accumulators.set(region);
-                } else {
-                    self.accumulators.clear(region);
-                }
+                self.write_again(region, by_matmul);
             }
             mem => {
                 let slot = mem.block().and_then(|b| self.blocks.get_mut(b as usize));
@@ -230,6 +226,15 @@ impl InitMap {
                     region.for_each_run(|low, high| bits.set(low, high, true));
                 }
             }
+        }
+    }
+
+    /// The same for a region of PSUM that holds something: who wrote it last may change.
+    pub fn write_again(&mut self, region: &Region, by_matmul: bool) {
+        if by_matmul {
+            self.accumulators.set(region);
+        } else {
+            self.accumulators.clear(region);
         }
     }
 

@@ -27,10 +27,22 @@ pub struct Origin {
 struct Access {
     /// Index into the caller's regions: they outlive the run.
     region: u32,
+    /// Its bytes within the bucket, from the first to the last, and its partitions: most others are told apart by these.
+    low: u32,
+    high: u32,
+    first: u16,
+    end: u16,
     thread: u16,
-    sequence: u32,
     write: bool,
+    sequence: u32,
     origin: Origin,
+}
+
+impl Access {
+    /// Whether it lies beside another, without a look at the regions.
+    fn beside(&self, other: &Access) -> bool {
+        self.low >= other.high || other.low >= self.high || self.first >= other.end || other.first >= self.end
+    }
 }
 
 /// A race.
@@ -91,30 +103,40 @@ impl Shadow {
         }
         for (offset, bucket) in buckets[first..=last].iter_mut().enumerate() {
             let low = (first + offset) as u64 * width;
-            let mut race = None;
-            bucket.retain(|old| {
+            let access = Access {
+                region,
+                low: new.low.saturating_sub(low) as u32,
+                high: (new.high - low).min(width) as u32,
+                first: new.first,
+                end: new.end,
+                thread: thread as u16,
+                write,
+                sequence,
+                origin,
+            };
+            let mut i = 0;
+            while let Some(old) = bucket.get(i) {
+                if old.beside(&access) {
+                    i += 1;
+                    continue;
+                }
                 let ordered = known.get(old.thread as usize).is_some_and(|&k| k >= old.sequence);
-                let before = &regions[old.region as usize];
-                if !ordered && (write || old.write) && race.is_none() && before.overlaps(new) {
-                    race = Some(Race {
+                let same = old.region == region;
+                if !ordered && (write || old.write) && (same || regions[old.region as usize].overlaps(new)) {
+                    return Some(Race {
                         other: old.origin,
                         other_writes: old.write,
                         other_region: old.region,
                     });
                 }
-                let superseded = ordered && (write || !old.write) && new.covers_within(before, low, low + width);
-                !superseded
-            });
-            if race.is_some() {
-                return race;
+                let covered = || same || new.covers_within(&regions[old.region as usize], low, low + width);
+                if ordered && (write || !old.write) && covered() {
+                    bucket.swap_remove(i);
+                } else {
+                    i += 1;
+                }
             }
-            bucket.push(Access {
-                region,
-                thread: thread as u16,
-                sequence,
-                write,
-                origin,
-            });
+            bucket.push(access);
         }
         None
     }

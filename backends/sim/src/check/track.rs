@@ -6,7 +6,7 @@ use ferrite_ir::isa::{Engine, Op, Program, Update, UpdateKind};
 use ferrite_ir::machine::MachineModel;
 
 use super::init::InitMap;
-use super::region::Region;
+use super::region::{Mem, Region};
 use super::shadow::{Origin, Shadow};
 use super::sync::{Clock, ENGINES, Semaphores, SyncError, Thread};
 use crate::name;
@@ -17,6 +17,8 @@ pub struct Tracker<'a> {
     program: &'a Program,
     prepared: &'a Prepared,
     init: InitMap,
+    /// Regions all of whose bytes have been written: that does not change again.
+    full: Vec<bool>,
     shadow: Shadow,
     semaphores: Semaphores,
     dma_increment: u64,
@@ -47,6 +49,7 @@ impl<'a> Tracker<'a> {
                 model.limits.quadrant_partitions,
                 blocks,
             ),
+            full: vec![false; prepared.regions.len()],
             shadow: Shadow::new(prepared.written.clone()),
             semaphores: Semaphores::new(model.sync.semaphores as usize, model.dma.semaphore_increment),
             dma_increment: model.dma.semaphore_increment,
@@ -164,10 +167,11 @@ impl<'a> Tracker<'a> {
         let list = &prepared.accesses[accesses.0 as usize..accesses.1 as usize];
         for &(index, touch) in list {
             let region = &prepared.regions[index as usize];
-            if matches!(touch, Touch::Read | Touch::ReadWrite)
-                && let Some((partition, byte)) = self.init.unwritten(region)
-            {
-                return Err(self.uninitialised(region, partition, byte));
+            if matches!(touch, Touch::Read | Touch::ReadWrite) && !self.full[index as usize] {
+                if let Some((partition, byte)) = self.init.unwritten(region) {
+                    return Err(self.uninitialised(region, partition, byte));
+                }
+                self.full[index as usize] = true;
             }
             if touch == Touch::Accumulate
                 && let Some((partition, byte)) = self.init.not_accumulated(region)
@@ -203,8 +207,12 @@ impl<'a> Tracker<'a> {
         for &(index, touch) in list {
             // What accumulates was there before.
             if touch.writes() && touch != Touch::Accumulate {
-                self.init
-                    .write(&prepared.regions[index as usize], touch == Touch::Matmul);
+                let region = &prepared.regions[index as usize];
+                if !std::mem::replace(&mut self.full[index as usize], true) {
+                    self.init.write(region, touch == Touch::Matmul);
+                } else if region.mem == Mem::PSUM {
+                    self.init.write_again(region, touch == Touch::Matmul);
+                }
             }
         }
         Ok(())
