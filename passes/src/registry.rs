@@ -126,6 +126,7 @@ impl Registry {
             .hlo(|| hlo::legalize::LegalizeGather)
             .hlo(|| hlo::legalize::LegalizeIntegerContraction)
             .hlo(|| hlo::legalize::LegalizeLinearAlgebra)
+            .hlo(|| hlo::LegalizeQuantized)
             .hlo(|| hlo::legalize::LegalizeRandom)
             .hlo(|| hlo::legalize::LegalizeReduce)
             .hlo(|| hlo::legalize::LegalizeScatter)

@@ -146,3 +146,53 @@ func.func @main() {
   return
 }
 }
+// -----
+func.func @what_probes_see() {
+  %zero = stablehlo.constant dense<0> : tensor<i64>
+  %one = stablehlo.constant dense<1> : tensor<i64>
+  %four = stablehlo.constant dense<4> : tensor<i64>
+  %two = stablehlo.constant dense<2> : tensor<i64>
+  %r:2 = stablehlo.while(%i = %zero, %p = %one) : tensor<i64>, tensor<i64>
+  cond {
+    %c = stablehlo.compare LT, %i, %two : (tensor<i64>, tensor<i64>) -> tensor<i1>
+    stablehlo.return %c : tensor<i1>
+  } do {
+    %d = stablehlo.add %p, %p : tensor<i64>
+    %s = interpreter.probe %d, probe_id = "doubled" : tensor<i64>
+    %n = stablehlo.add %i, %one : tensor<i64>
+    stablehlo.return %n, %s : tensor<i64>, tensor<i64>
+  }
+  check.expect_serialized_eq %two, probe_id = "doubled" : tensor<i64>
+  check.expect_serialized_eq %four, probe_id = "doubled", iter = 1 : tensor<i64>
+  func.return
+}
+// -----
+module @to_the_first {
+  func.func @largest(%x : tensor<3xi32>) -> tensor<3xi32> {
+    %0 = "stablehlo.collective_reduce"(%x) ({
+    ^bb0(%a: tensor<i32>, %b: tensor<i32>):
+      %1 = stablehlo.maximum %a, %b : tensor<i32>
+      stablehlo.return %1 : tensor<i32>
+    }) {replica_groups = dense<[[1, 0], [2, 3]]> : tensor<2x2xi64>} : (tensor<3xi32>) -> tensor<3xi32>
+    return %0 : tensor<3xi32>
+  }
+  func.func @main() {
+    %a = stablehlo.constant dense<[1, 9, 3]> : tensor<3xi32>
+    %b = stablehlo.constant dense<[7, 2, 8]> : tensor<3xi32>
+    %r:4 = "interpreter.run_parallel"(%a, %b, %a, %b) {programs = [[@largest], [@largest], [@largest], [@largest]]} : (tensor<3xi32>, tensor<3xi32>, tensor<3xi32>, tensor<3xi32>) -> (tensor<3xi32>, tensor<3xi32>, tensor<3xi32>, tensor<3xi32>)
+    check.expect_eq_const %r#0, dense<0> : tensor<3xi32>
+    check.expect_eq_const %r#1, dense<[7, 9, 8]> : tensor<3xi32>
+    check.expect_eq_const %r#2, dense<[7, 9, 8]> : tensor<3xi32>
+    check.expect_eq_const %r#3, dense<0> : tensor<3xi32>
+    func.return
+  }
+}
+// -----
+func.func @forms() {
+  %x = stablehlo.constant dense<[[[[1.0], [2.0]], [[3.0], [4.0]]]]> : tensor<1x2x2x1xf32>
+  %k = stablehlo.constant dense<1.0> : tensor<2x2x1x1xf32>
+  %p = stablehlo.constant dense<[[1, 0], [0, 1]]> : tensor<2x2xi32>
+  %r = stablehlo.dynamic_conv(%x, %k, %p) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {stride = [1, 1]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64} : (tensor<1x2x2x1xf32>, tensor<2x2x1x1xf32>, tensor<2x2xi32>) -> tensor<1x2x2x1xf32>
+  check.expect_almost_eq_const %r, dense<[[[[3.0], [2.0]], [[10.0], [6.0]]]]> : tensor<1x2x2x1xf32>, tolerance = 1.0e-12
+  func.return
+}

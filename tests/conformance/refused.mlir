@@ -48,3 +48,10 @@ func.func @main(%x: tensor<4xi32>, %i: tensor<i32>) {
   }) : (tensor<4xi32>, tensor<i32>) -> tensor<4xi32>
   return
 }
+// -----
+// expect-error: a function must be one block
+func.func @main(%x: tensor<f32>) -> tensor<f32> {
+  cf.br ^bb1(%x : tensor<f32>)
+^bb1(%y: tensor<f32>):
+  return %y : tensor<f32>
+}

@@ -95,3 +95,27 @@ module {
     return
   }
 }
+// -----
+func.func @weak_order() {
+  // All NaN are one, above infinity; both zeros are one.
+  %x = stablehlo.constant dense<[0xFFC00000, 0x7F800000, 0x80000000, 1.0, 0x7FC00000]> : tensor<5xf32>
+  %y = stablehlo.constant dense<[0x7FC00001, 0xFFC00000, 0.0, 2.0, 0xFF800000]> : tensor<5xf32>
+  %0 = stablehlo.compare EQ, %x, %y, WEAKORDER : (tensor<5xf32>, tensor<5xf32>) -> tensor<5xi1>
+  check.expect_eq_const %0, dense<[true, false, true, false, false]> : tensor<5xi1>
+  %1 = stablehlo.compare LT, %x, %y, WEAKORDER : (tensor<5xf32>, tensor<5xf32>) -> tensor<5xi1>
+  check.expect_eq_const %1, dense<[false, true, false, true, false]> : tensor<5xi1>
+  %2 = stablehlo.compare GE, %x, %y, WEAKORDER : (tensor<5xf32>, tensor<5xf32>) -> tensor<5xi1>
+  check.expect_eq_const %2, dense<[true, false, true, false, true]> : tensor<5xi1>
+  func.return
+}
+// -----
+func.func @known_calls() {
+  %x = stablehlo.constant dense<[0.0, 1.0, -2.0]> : tensor<3xf32>
+  %d = stablehlo.constant dense<[1.0, 2.0, 1.0]> : tensor<3xf32>
+  %0 = stablehlo.custom_call @AwsNeuronSiluBackward(%d, %x) : (tensor<3xf32>, tensor<3xf32>) -> tensor<3xf32>
+  check.expect_almost_eq_const %0, dense<[0.5, 1.855341, -0.0907843]> : tensor<3xf32>
+  %i = stablehlo.constant dense<[[[[1.0], [2.0], [3.0]], [[4.0], [5.0], [6.0]]]]> : tensor<1x2x3x1xf32>
+  %1 = stablehlo.custom_call @ResizeNearest(%i) {backend_config = "\"00\""} : (tensor<1x2x3x1xf32>) -> tensor<1x3x2x1xf32>
+  check.expect_eq_const %1, dense<[[[[1.0], [2.0]], [[1.0], [2.0]], [[4.0], [5.0]]]]> : tensor<1x3x2x1xf32>
+  func.return
+}

@@ -226,3 +226,76 @@ module {
     return %0#0, %0#1, %1#0, %1#1 : tensor<4x3xf32>, tensor<4x3xi32>, tensor<2x19xf32>, tensor<2x19xi32>
   }
 }
+// -----
+// Windows that lie partly outside: what is inside counts, element by element.
+func.func @main(%x: tensor<7x6xf32>, %i: tensor<9x2xi32>, %u: tensor<9x2x3xf32>, %j: tensor<1xi32>, %v: tensor<5xf32>) -> (tensor<7x6xf32>, tensor<7x6xf32>) {
+  %0 = "stablehlo.scatter"(%x, %i, %u) <{scatter_dimension_numbers = #stablehlo.scatter<update_window_dims = [1, 2], scatter_dims_to_operand_dims = [0, 1], index_vector_dim = 1>}> ({
+  ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+    %c = stablehlo.add %a, %b : tensor<f32>
+    stablehlo.return %c : tensor<f32>
+  }) : (tensor<7x6xf32>, tensor<9x2xi32>, tensor<9x2x3xf32>) -> tensor<7x6xf32>
+  %1 = "stablehlo.scatter"(%x, %j, %v) <{scatter_dimension_numbers = #stablehlo.scatter<update_window_dims = [0], inserted_window_dims = [1], scatter_dims_to_operand_dims = [0], index_vector_dim = 0>}> ({
+  ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+    stablehlo.return %b : tensor<f32>
+  }) : (tensor<7x6xf32>, tensor<1xi32>, tensor<5xf32>) -> tensor<7x6xf32>
+  return %0, %1 : tensor<7x6xf32>, tensor<7x6xf32>
+}
+// -----
+func.func @main(%x: tensor<4x4xf32>, %u: tensor<3x2x2xf32>) -> tensor<4x4xf32> {
+  %i = stablehlo.constant dense<[[3, 3], [-1, -1], [0, 2]]> : tensor<3x2xi32>
+  %0 = "stablehlo.scatter"(%x, %i, %u) <{scatter_dimension_numbers = #stablehlo.scatter<update_window_dims = [1, 2], scatter_dims_to_operand_dims = [0, 1], index_vector_dim = 1>, unique_indices = true}> ({
+  ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+    stablehlo.return %b : tensor<f32>
+  }) : (tensor<4x4xf32>, tensor<3x2xi32>, tensor<3x2x2xf32>) -> tensor<4x4xf32>
+  return %0 : tensor<4x4xf32>
+}
+// -----
+// Orders with one NaN, also in comparators.
+func.func @main(%x: tensor<19xf8E5M2>, %y: tensor<19xf8E5M2>) -> (tensor<19xi1>, tensor<19xi1>, tensor<19xf32>) {
+  %0 = stablehlo.compare LE, %x, %y, WEAKORDER : (tensor<19xf8E5M2>, tensor<19xf8E5M2>) -> tensor<19xi1>
+  %1 = stablehlo.compare NE, %x, %y, WEAKORDER : (tensor<19xf8E5M2>, tensor<19xf8E5M2>) -> tensor<19xi1>
+  %w = stablehlo.convert %x : (tensor<19xf8E5M2>) -> tensor<19xf32>
+  %2 = "stablehlo.sort"(%w) <{dimension = 0 : i64, is_stable = true}> ({
+  ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+    %c = stablehlo.compare LT, %a, %b, WEAKORDER : (tensor<f32>, tensor<f32>) -> tensor<i1>
+    stablehlo.return %c : tensor<i1>
+  }) : (tensor<19xf32>) -> tensor<19xf32>
+  return %0, %1, %2 : tensor<19xi1>, tensor<19xi1>, tensor<19xf32>
+}
+// -----
+func.func @main(%x: tensor<33xi32>, %y: tensor<33xi32>, %u: tensor<33xui32>, %s: tensor<33xi16>) -> (tensor<33xi32>, tensor<33xui32>, tensor<33xi16>) {
+  %k = stablehlo.constant dense<123456789> : tensor<33xi32>
+  %a = stablehlo.multiply %x, %k : tensor<33xi32>
+  %b = stablehlo.subtract %a, %y : tensor<33xi32>
+  %0 = chlo.mulhi %a, %b : tensor<33xi32>, tensor<33xi32> -> tensor<33xi32>
+  %m = stablehlo.constant dense<4123456789> : tensor<33xui32>
+  %c = stablehlo.multiply %u, %m : tensor<33xui32>
+  %1 = chlo.mulhi %c, %m : tensor<33xui32>, tensor<33xui32> -> tensor<33xui32>
+  %2 = chlo.mulhi %s, %s : tensor<33xi16>, tensor<33xi16> -> tensor<33xi16>
+  return %0, %1, %2 : tensor<33xi32>, tensor<33xui32>, tensor<33xi16>
+}
+// -----
+// Quantized: per tensor, per axis, hybrid, in a reducer.
+func.func @main(%x: tensor<5x8xf32>, %y: tensor<5x8xf32>, %w: tensor<8x4xi8>) -> (tensor<5x8xf32>, tensor<5x4xf32>, tensor<5xf32>, tensor<5x8xi8>) {
+  %0 = stablehlo.uniform_quantize %x : (tensor<5x8xf32>) -> tensor<5x8x!quant.uniform<i8:f32, 0.0625:-3>>
+  %1 = stablehlo.uniform_quantize %y : (tensor<5x8xf32>) -> tensor<5x8x!quant.uniform<i8:f32, 0.03125:5>>
+  %2 = stablehlo.add %0, %1 : (tensor<5x8x!quant.uniform<i8:f32, 0.0625:-3>>, tensor<5x8x!quant.uniform<i8:f32, 0.03125:5>>) -> tensor<5x8x!quant.uniform<i8:f32, 0.125:2>>
+  %3 = stablehlo.uniform_dequantize %2 : (tensor<5x8x!quant.uniform<i8:f32, 0.125:2>>) -> tensor<5x8xf32>
+  %4 = stablehlo.bitcast_convert %w : (tensor<8x4xi8>) -> tensor<8x4x!quant.uniform<i8:f32:1, {0.5, 0.25:1, 1.0:-2, 0.125}>>
+  %5 = stablehlo.dot_general %x, %4, contracting_dims = [1] x [0] : (tensor<5x8xf32>, tensor<8x4x!quant.uniform<i8:f32:1, {0.5, 0.25:1, 1.0:-2, 0.125}>>) -> tensor<5x4xf32>
+  %z = stablehlo.constant dense<-3> : tensor<i8>
+  %q = stablehlo.bitcast_convert %z : (tensor<i8>) -> tensor<!quant.uniform<i8:f32, 0.0625:-3>>
+  %6 = stablehlo.reduce(%0 init: %q) applies stablehlo.maximum across dimensions = [1] : (tensor<5x8x!quant.uniform<i8:f32, 0.0625:-3>>, tensor<!quant.uniform<i8:f32, 0.0625:-3>>) -> tensor<5x!quant.uniform<i8:f32, 0.0625:-3>>
+  %7 = stablehlo.uniform_dequantize %6 : (tensor<5x!quant.uniform<i8:f32, 0.0625:-3>>) -> tensor<5xf32>
+  %8 = stablehlo.bitcast_convert %2 : (tensor<5x8x!quant.uniform<i8:f32, 0.125:2>>) -> tensor<5x8xi8>
+  return %3, %5, %7, %8 : tensor<5x8xf32>, tensor<5x4xf32>, tensor<5xf32>, tensor<5x8xi8>
+}
+// -----
+func.func @main(%x: tensor<40xcomplex<f32>>, %y: tensor<40xcomplex<f32>>) -> (tensor<40xi1>, tensor<40xi1>) {
+  %r = stablehlo.real %x : (tensor<40xcomplex<f32>>) -> tensor<40xf32>
+  %i = stablehlo.imag %y : (tensor<40xcomplex<f32>>) -> tensor<40xf32>
+  %z = stablehlo.complex %r, %i : tensor<40xcomplex<f32>>
+  %0 = stablehlo.compare LE, %x, %z : (tensor<40xcomplex<f32>>, tensor<40xcomplex<f32>>) -> tensor<40xi1>
+  %1 = stablehlo.compare GT, %x, %y : (tensor<40xcomplex<f32>>, tensor<40xcomplex<f32>>) -> tensor<40xi1>
+  return %0, %1 : tensor<40xi1>, tensor<40xi1>
+}

@@ -3,8 +3,10 @@
 //! `conformance DIR...` takes every `NAME.mlir`. Where `NAME.inputs.npz` and `NAME.expected.npz` stand beside it the
 //! results are compared; a program without parameters is evaluated for its own checks (`check.expect_*`). Each program
 //! is also printed in custom and in generic form and read back. A file may hold several programs, parted by lines
-//! `// -----`. With `--parse` programs are read and verified only. With `--print FOLDER` what was printed is kept there, for other parsers to read. One line for each
-//! failure, then a summary; the exit code is 1 if anything failed.
+//! `// -----`. With `--parse` programs are read and verified only. With `--print FOLDER` what was printed is kept there,
+//! for other parsers to read. With `--device TARGET` each is also compiled, simulated and compared with the interpreter;
+//! of a program without parameters the constants become parameters first, so that there is something to compute. One line
+//! for each failure, then a summary; the exit code is 1 if anything failed.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::print::{self, PrintOptions};
 use ferrite_ir::hlo::{Module, Type};
 use ferrite_tests::conformance::{programs, round_trip};
+use ferrite_tests::on_device;
 
 /// What one program came to.
 enum Outcome {
@@ -48,7 +51,14 @@ fn entry_types(module: &Module) -> Option<(Vec<ferrite_ir::hlo::TensorType>, Vec
     Some((inputs, outputs))
 }
 
-fn run(module: &Module, base: &Path) -> Result<(), String> {
+/// What to do with programs besides reading and evaluating them.
+#[derive(Default)]
+struct Asked {
+    only_parse: bool,
+    device: Option<String>,
+}
+
+fn run(module: &Module, base: &Path, asked: &Asked) -> Result<(), String> {
     // Without an entry function there are only tests that take nothing.
     let (inputs, outputs) = entry_types(module).unwrap_or_default();
     let say = |e: ferrite_ir::diag::Diagnostic| e.to_string();
@@ -61,6 +71,9 @@ fn run(module: &Module, base: &Path) -> Result<(), String> {
         return Ok(());
     };
     let results = Interpreter::new(module).run(&inputs).map_err(say)?;
+    if let Some(target) = &asked.device {
+        on_device::check(module, &inputs, target)?;
+    }
     let file = base.with_extension("expected.npz");
     if !file.is_file() {
         return Ok(());
@@ -90,20 +103,20 @@ fn keep(module: &Module, folder: &Path, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn program(text: &str, base: &Path, kept: Option<(&Path, &str)>, only_parse: bool) -> Outcome {
+fn program(text: &str, base: &Path, kept: Option<(&Path, &str)>, asked: &Asked) -> Outcome {
     let outcome = Frontend::read(text.as_bytes(), "program")
         .map_err(|errors| {
             let error = errors.first().map(ToString::to_string).unwrap_or_default();
             format!("refused: {error}")
         })
         .and_then(|module| {
-            if only_parse {
+            if asked.only_parse {
                 return Ok(());
             }
             if let Some((folder, name)) = kept {
                 keep(&module, folder, name)?;
             }
-            run(&module, base)?;
+            run(&module, base, asked)?;
             round_trip(&module)
         });
     match outcome {
@@ -115,7 +128,7 @@ fn program(text: &str, base: &Path, kept: Option<(&Path, &str)>, only_parse: boo
 fn main() -> ExitCode {
     let mut files: Vec<PathBuf> = Vec::new();
     let mut folder = None;
-    let mut only_parse = false;
+    let mut asked = Asked::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--print" {
@@ -123,7 +136,11 @@ fn main() -> ExitCode {
             continue;
         }
         if argument == "--parse" {
-            only_parse = true;
+            asked.only_parse = true;
+            continue;
+        }
+        if argument == "--device" {
+            asked.device = arguments.next();
             continue;
         }
         let path = PathBuf::from(argument);
@@ -148,7 +165,7 @@ fn main() -> ExitCode {
             let base = file.with_extension("");
             let name = format!("{}.{i}", file.file_stem().unwrap_or_default().to_string_lossy());
             let kept = folder.as_deref().map(|folder| (folder, &name[..]));
-            let outcome = std::panic::catch_unwind(|| program(part, &base, kept, only_parse))
+            let outcome = std::panic::catch_unwind(|| program(part, &base, kept, &asked))
                 .unwrap_or_else(|_| Outcome::Failed("panicked".to_string()));
             match outcome {
                 Outcome::Passed => passed += 1,

@@ -5,6 +5,7 @@
 pub mod conformance;
 pub mod filetest;
 pub mod numbers;
+pub mod on_device;
 pub mod reference;
 
 use ferrite_ir::diag::{Diagnostic, Result};

@@ -262,7 +262,9 @@ fn strip(func: &mut Func) {
             OpKind::Compare(compare) => compare.compare_type = ComparisonType::NoType,
             OpKind::DotGeneral(dot) => precision(&mut dot.precision),
             OpKind::Convolution(convolution) => precision(&mut convolution.precision),
-            OpKind::AllReduce(c) | OpKind::CollectiveBroadcast(c) => (c.channel_id, c.channel_type) = (1, 1),
+            OpKind::AllReduce(c) | OpKind::CollectiveBroadcast(c) | OpKind::CollectiveReduce(c) => {
+                (c.channel_id, c.channel_type) = (1, 1)
+            }
             OpKind::AllGather(g) => (g.collective.channel_id, g.collective.channel_type) = (1, 1),
             OpKind::ReduceScatter(r) => (r.collective.channel_id, r.collective.channel_type) = (1, 1),
             OpKind::AllToAll(a) => (a.collective.channel_id, a.collective.channel_type) = (1, 1),

@@ -43,7 +43,7 @@ pub(crate) fn check(kind: &str, call: &CustomCall, operands: &[Tensor], results:
     };
     let exact = !got.dtype().is_float() && !got.dtype().is_complex();
     let rule = match kind {
-        "eq" | "expect_eq" => Rule::Equal,
+        "eq" | "expect_eq" | "expect_serialized_eq" => Rule::Equal,
         "expect_almost_eq" => Rule::Tolerance(number("tolerance").unwrap_or(TOLERANCE)),
         "expect_close" if exact => Rule::Equal,
         "expect_close" => Rule::Ulps(

@@ -169,6 +169,56 @@ pub(crate) fn all_reduce(
     Ok((out, place, all.len()))
 }
 
+/// `ragged_all_to_all`: every device sends rows of its operand to the others, which find them in their output where the
+/// sender says. Operands are the rows, the output before, and for each receiver (several times for several messages)
+/// where the rows begin, how many they are, where they go, and how many are received.
+pub(crate) fn ragged_all_to_all(groups: &[Dims], channel_id: i64, device: &Device, x: Vec<Tensor>) -> Result<Tensor> {
+    let wrong = || invalid("`ragged_all_to_all` takes rows, an output and four arrays of places and sizes");
+    let [_, output, ..] = &x[..] else { return Err(wrong()) };
+    let mut output = output.clone();
+    let (all, place) = exchange(groups, Grouping::of_exchange(channel_id), device, x)?;
+    for sender in &all {
+        let [rows, _, from, sizes, to, _] = &sender[..] else {
+            return Err(wrong());
+        };
+        let messages = from.count() / all.len().max(1);
+        let one = |t: &Tensor, i: usize| (i < t.count()).then(|| t.get_i64(i)).ok_or_else(wrong);
+        for m in 0..messages {
+            let at = place * messages + m;
+            let (from, size, to) = (one(from, at)?, one(sizes, at)?, one(to, at)?);
+            let fits = |t: &Tensor, start: i64| {
+                start >= 0 && size >= 0 && t.shape().first().is_some_and(|&n| start.saturating_add(size) <= n)
+            };
+            if !fits(rows, from) || !fits(&output, to) {
+                return Err(invalid(format!(
+                    "`ragged_all_to_all` moves {size} rows from {from} to {to}, which are not there"
+                )));
+            }
+            let width = rows.bytes().len() / rows.shape()[0].max(1) as usize;
+            let mut bytes = output.bytes().to_vec();
+            let (from, size, to) = (from as usize * width, size as usize * width, to as usize * width);
+            bytes[to..to + size].copy_from_slice(&rows.bytes()[from..from + size]);
+            output = Tensor::new(output.ty().clone(), &bytes).ok_or_else(wrong)?;
+        }
+    }
+    Ok(output)
+}
+
+/// `collective_reduce`: the first of a group gets what `all_reduce` gives, the others zeros.
+pub(crate) fn collective_reduce(
+    frame: &mut Frame,
+    c: &Collective,
+    region: RegionId,
+    x: Vec<Tensor>,
+) -> Result<Vec<Tensor>> {
+    let (out, place, _) = all_reduce(frame, c, Some(region), x)?;
+    Ok(if place == 0 {
+        out
+    } else {
+        out.iter().map(|t| Tensor::zeros(t.ty().clone())).collect()
+    })
+}
+
 /// Part `index` of `count` equal parts along a dimension.
 fn part(x: &Tensor, dim: i64, index: usize, count: usize) -> Result<Tensor> {
     let d = dim as usize;

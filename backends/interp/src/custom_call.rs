@@ -2,12 +2,12 @@
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{Attr, BinaryOp, CustomCall, Op, TensorType, UnaryOp};
+use ferrite_ir::hlo::{Attr, BinaryOp, CustomCall, Dims, Op, TensorType, UnaryOp};
 
 use crate::eval::{Frame, Value};
 use crate::number::logistic;
 use crate::tensor::Tensor;
-use crate::{check, elementwise, invalid, movement, parallel, reduce, sort};
+use crate::{check, collective, elementwise, invalid, movement, parallel, reduce, sort};
 
 /// Calls that return their operands.
 const IDENTITIES: [&str; 13] = [
@@ -48,6 +48,19 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
             _ => Err(invalid(format!("operands of `{target}` must be tensors"))),
         })
         .collect::<Result<_>>()?;
+    if target == "interpreter.probe" {
+        if let (Some(Attr::String(id)), [value]) = (config(call, op, "probe_id"), &tensors[..]) {
+            frame.interp.probe(id, value.clone());
+        }
+        return Ok(tensors.into_iter().map(Value::Tensor).collect());
+    }
+    let mut tensors = tensors;
+    if target == "check.expect_serialized_eq" {
+        let time = config_int(call, op, "iter").and_then(|n| usize::try_from(n).ok());
+        let id = config(call, op, "probe_id").and_then(Attr::as_str).unwrap_or_default();
+        let seen = frame.interp.probed(id, time.unwrap_or(0));
+        tensors.push(seen.ok_or_else(|| invalid(format!("no probe `{id}` saw so many values")))?);
+    }
     if let Some(kind) = target.strip_prefix("check.") {
         return check::check(kind, call, &tensors, op.results.len());
     }
@@ -96,6 +109,16 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
             0.5 * libm::erfc(-v / std::f64::consts::SQRT_2) + v * density
         }),
         "AwsNeuronSilu" => float(|v| v * logistic(v)),
+        // Gradient first, as the compiler assumes too.
+        "AwsNeuronGeluBackward" => gradient(x(0)?, x(1)?, out(0)?, |v| {
+            let density = (-0.5 * v * v).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            0.5 * libm::erfc(-v / std::f64::consts::SQRT_2) + v * density
+        }),
+        "AwsNeuronSiluBackward" => gradient(x(0)?, x(1)?, out(0)?, |v| {
+            let s = logistic(v);
+            s * (1.0 + v * (1.0 - s))
+        }),
+        "ResizeNearest" => resize_nearest(call, x(0)?, &out(0)?.shape),
         "AwsNeuronSoftplus" => float(|v| v.max(0.0) + (-v.abs()).exp().ln_1p()),
         "AwsNeuronSoftmax" => Ok(vec![softmax(x(0)?, dimension(call, op, x(0)?)?, out(0)?.dtype)?.into()]),
         "AwsNeuronRmsNorm" => {
@@ -123,6 +146,19 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
                 both
             })
         }
+        "ragged_all_to_all" => {
+            let groups = match config(call, op, "replica_groups") {
+                Some(Attr::Array(rows)) => rows.iter().map(ids).collect(),
+                Some(Attr::Raw(text)) => dense_ids(text),
+                _ => Some(Vec::new()),
+            };
+            let groups = groups.ok_or_else(|| invalid("`ragged_all_to_all` needs lists of ids as its groups"))?;
+            let channel = config_int(call, op, "channel_id").unwrap_or(0);
+            let device = frame.device.clone();
+            Ok(vec![
+                collective::ragged_all_to_all(&groups, channel, &device, tensors)?.into(),
+            ])
+        }
         "ApproxTopK" | "PartialReduce" => approx_top_k(frame, call, op, &tensors),
         "AwsNeuronCollectiveMatmul" => Err(crate::unsupported(format!("`{target}` needs several devices"))),
         "shape_assertion" | "stablehlo.shape_assertion" => {
@@ -148,6 +184,61 @@ pub(crate) fn custom_call(frame: &mut Frame, call: &CustomCall, op: &Op, operand
                 .help("express it in StableHLO operations, or give it a decomposition with `stablehlo.composite`"),
         ),
     }
+}
+
+/// The ids of a group.
+fn ids(row: &Attr) -> Option<Dims> {
+    match row {
+        Attr::Array(items) => items.iter().map(Attr::as_int).collect(),
+        _ => None,
+    }
+}
+
+/// The groups in `dense<[[0, 1], [2, 3]]> : tensor<2x2xi64>`, or `dense<0> : ...` for one of one.
+fn dense_ids(text: &str) -> Option<Vec<Dims>> {
+    let (inner, _) = text.trim().strip_prefix("dense<")?.split_once('>')?;
+    let numbers = |row: &str| -> Option<Dims> {
+        let row = row.rsplit('[').next()?;
+        row.split(',').map(|id| id.trim().parse().ok()).collect()
+    };
+    let rows = inner
+        .split(']')
+        .filter(|row| row.contains(|c: char| c.is_ascii_digit()));
+    rows.map(|row| numbers(row.trim_start_matches(','))).collect()
+}
+
+/// A gradient times the derivative of a function.
+fn gradient(dy: &Tensor, x: &Tensor, ty: TensorType, derivative: fn(f64) -> f64) -> Result<Vec<Value>> {
+    if dy.shape() != x.shape() || dy.shape() != &ty.shape {
+        return Err(invalid(format!("a gradient of {} meets values of {}", dy.ty(), x.ty())));
+    }
+    let (dy, x) = (dy.to_f64s(), x.to_f64s());
+    let values = dy.iter().zip(x.iter()).map(|(dy, &x)| dy * derivative(x)).collect();
+    Ok(vec![Tensor::from_f64s(ty, values).into()])
+}
+
+/// Nearest neighbours of NHWC images, without aligned corners or centers of pixels.
+fn resize_nearest(call: &CustomCall, x: &Tensor, to: &[i64]) -> Result<Vec<Value>> {
+    let from = x.shape().to_vec();
+    let told = call.backend_config.as_str().is_some_and(|text| text.contains('1'));
+    if told || from.len() != 4 || to.len() != 4 || from[0] != to[0] || from[3] != to[3] {
+        let text =
+            "`ResizeNearest` is known for the two dimensions in the middle of four, corners and centers as they are";
+        return Err(crate::unsupported(text));
+    }
+    let mut x = x.clone();
+    for d in [1, 2] {
+        let rows: Vec<Tensor> = (0..to[d])
+            .map(|i| {
+                let place = i * from[d] / to[d];
+                let (mut start, mut limit) = (vec![0; 4], x.shape().to_vec());
+                (start[d], limit[d]) = (place, place + 1);
+                movement::slice(&x, &start, &limit, &[1; 4])
+            })
+            .collect::<Result<_>>()?;
+        x = movement::concatenate(&rows.iter().collect::<Vec<_>>(), d as i64)?;
+    }
+    Ok(vec![x.into()])
 }
 
 /// The element type of the index result, which may be inside a tuple.

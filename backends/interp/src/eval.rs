@@ -1,7 +1,7 @@
 //! Evaluation of functions and regions: values, frames, calls and limits.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::{DYNAMIC, Func, FuncId, Module, OpId, RegionId, Type, ValueId};
@@ -77,6 +77,8 @@ pub struct Interpreter<'m> {
     names: BTreeMap<&'m str, FuncId>,
     plans: Vec<OnceLock<Plan>>,
     pub(crate) max_iterations: u64,
+    /// What each `interpreter.probe` saw, in order.
+    probes: Mutex<BTreeMap<String, Vec<Tensor>>>,
 }
 
 impl<'m> Interpreter<'m> {
@@ -92,6 +94,7 @@ impl<'m> Interpreter<'m> {
             names,
             plans,
             max_iterations: 1 << 32,
+            probes: Mutex::default(),
         }
     }
 
@@ -178,6 +181,18 @@ impl<'m> Interpreter<'m> {
             results.into_iter().for_each(|v| v.flatten(&mut out));
         }
         Ok(out)
+    }
+
+    /// Keeps a value that a probe saw.
+    pub(crate) fn probe(&self, id: &str, value: Tensor) {
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.entry(id.to_string()).or_default().push(value);
+    }
+
+    /// What a probe saw the so-manieth time.
+    pub(crate) fn probed(&self, id: &str, time: usize) -> Option<Tensor> {
+        let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.get(id)?.get(time).cloned()
     }
 
     /// The function with this name.

@@ -483,11 +483,20 @@ fn holds<T: PartialOrd>(direction: ComparisonDirection, a: T, b: T) -> bool {
 
 /// Compares two floats.
 pub(crate) fn compare_float(c: Compare, a: f64, b: f64) -> bool {
-    if c.compare_type == ComparisonType::TotalOrder {
-        holds(c.direction, total_key(a), total_key(b))
-    } else {
-        holds(c.direction, a, b)
+    match c.compare_type {
+        ComparisonType::TotalOrder => holds(c.direction, total_key(a), total_key(b)),
+        // All NaN are one, above infinity, and so are both zeros.
+        ComparisonType::WeakOrder => holds(
+            c.direction,
+            (a.is_nan(), number_or_zero(a)),
+            (b.is_nan(), number_or_zero(b)),
+        ),
+        _ => holds(c.direction, a, b),
     }
+}
+
+fn number_or_zero(x: f64) -> f64 {
+    if x.is_nan() { 0.0 } else { x }
 }
 
 /// An integer in the order of `totalOrder`: -NaN, -inf, ..., -0, +0, ..., inf, NaN.

@@ -426,6 +426,12 @@ impl<'m> Frame<'m> {
             OpKind::AllReduce(c) => Ok(many(
                 collective::all_reduce(self, c, Some(region(0)?), x.into_tensors()?)?.0,
             )),
+            OpKind::CollectiveReduce(c) => Ok(many(collective::collective_reduce(
+                self,
+                c,
+                region(0)?,
+                x.into_tensors()?,
+            )?)),
             OpKind::CrossReplicaSum(c) => Ok(many(collective::all_reduce(self, c, None, x.into_tensors()?)?.0)),
             OpKind::ReduceScatter(r) => {
                 let (c, dim, body) = (&r.collective, r.scatter_dimension, region(0)?);

@@ -24,72 +24,13 @@ pub(crate) fn is_quantized(func: &Func, op: &Op) -> bool {
     any(&op.operands) || any(&op.results)
 }
 
-/// Whether an operation only moves elements, or leaves what to do with them to its regions or to another function.
-fn passes_storage(kind: &OpKind) -> bool {
-    use OpKind::*;
-    matches!(
-        kind,
-        Constant(_)
-            | Reshape
-            | DynamicReshape
-            | Transpose(_)
-            | BroadcastInDim(_)
-            | Broadcast(_)
-            | DynamicBroadcastInDim(_)
-            | Slice(_)
-            | RealDynamicSlice
-            | DynamicSlice(_)
-            | DynamicUpdateSlice
-            | Pad(_)
-            | DynamicPad
-            | Reverse(_)
-            | Concatenate(_)
-            | GetDimensionSize(_)
-            | SetDimensionSize(_)
-            | Gather(_)
-            | DynamicGather(_)
-            | TorchIndexSelect(_)
-            | BitcastConvert
-            | Select
-            | Reduce(_)
-            | ReduceWindow(_)
-            | SelectAndScatter(_)
-            | Scatter(_)
-            | Sort(_)
-            | Map(_)
-            | While
-            | If
-            | Case
-            | Call(_)
-            | Composite(_)
-            | CustomCall(_)
-            | Tuple
-            | GetTupleElement(_)
-            | OptimizationBarrier
-            | ShardingConstraint(_)
-            | ManualComputation(_)
-            | AllGather(_)
-            | AllReduce(_)
-            | ReduceScatter(_)
-            | AllToAll(_)
-            | CollectivePermute(_)
-            | CollectiveBroadcast(_)
-            | AsyncStart
-            | AsyncDone
-            | Infeed(_)
-            | Outfeed(_)
-            | Send(_)
-            | Recv(_)
-    )
-}
-
 impl Frame<'_> {
     /// Computes the results of an operation with quantized operands or results.
     pub(crate) fn evaluate_quantized(&mut self, id: OpId, operands: Vec<Value>) -> Result<Vec<Value>> {
         let func = self.func;
         let op = func.op(id);
         let types: Vec<&Type> = op.results.iter().map(|&r| func.ty(r)).collect();
-        if passes_storage(&op.kind) {
+        if op.kind.passes_storage() {
             let results: Vec<Option<&TensorType>> = types.iter().map(|t| t.tensor()).collect();
             return self.evaluate_as(id, operands, &results);
         }

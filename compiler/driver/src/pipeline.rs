@@ -46,7 +46,8 @@ pub const PIPELINES: [Pipeline; 3] = [
 ];
 
 const CORE: &[&str] = &[
-    "inline", // first: the others look into one function
+    "inline",             // first: the others look into one function
+    "legalize-quantized", // before anything is folded: types say what storage values mean
     "canonicalize",
     "auto-cast", // before anything is expanded: the documents name operations of the user's program
     "legalize-control-flow", // its branches then take part in all that follows
@@ -76,6 +77,7 @@ const CORE: &[&str] = &[
 
 const BALANCED: &[&str] = &[
     "inline",
+    "legalize-quantized",
     "canonicalize",
     "auto-cast",
     "legalize-control-flow",

@@ -289,7 +289,10 @@ fn reference(module: &Module, options: &ValidateOptions) -> Result<Option<Module
 }
 
 /// The module after hlo passes, of which nothing is shown.
-fn run_passes(module: Module, passes: &str, options: &CompileOptions) -> Result<Module, Vec<Diagnostic>> {
+///
+/// # Errors
+/// Passes that are not there, and what they say.
+pub fn run_passes(module: Module, passes: &str, options: &CompileOptions) -> Result<Module, Vec<Diagnostic>> {
     let quiet = options.quiet();
     let machine = quiet.machine_model().map_err(one)?;
     let passes = pipeline::resolve(passes, &quiet.extensions).map_err(one)?;
@@ -315,7 +318,7 @@ impl ValidateOptions {
 
 /// Tolerance where nobody gave one: some roundings of the least precise type involved (our choice), relative to the
 /// element and to the largest element, because sums of large terms may nearly cancel.
-pub(crate) fn default_tolerance(want: &Tensor, lowest: Option<DType>) -> Tolerance {
+pub fn default_tolerance(want: &Tensor, lowest: Option<DType>) -> Tolerance {
     let relative = |dtype| match dtype {
         DType::F64 | DType::F32 | DType::C64 | DType::C128 => 1e-4,
         DType::TF32 | DType::F16 => 1e-2,

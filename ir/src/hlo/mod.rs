@@ -15,6 +15,7 @@ mod module;
 pub mod ops;
 pub mod parse;
 pub mod print;
+mod scan;
 mod types;
 pub mod verify;
 
@@ -24,4 +25,5 @@ pub use func::{Func, Op, OpId, Region, RegionId, Value, ValueDef, ValueId};
 pub use infer::{Violation, infer};
 pub use module::{Alias, AliasKind, FuncId, Module, Param, ResultInfo};
 pub use ops::*;
+pub use scan::ScanLoop;
 pub use types::{DYNAMIC, Dims, Quantization, TensorType, Type, TypeExtra};

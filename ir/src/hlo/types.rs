@@ -82,6 +82,25 @@ impl TensorType {
         TensorType::new(dtype, &[])
     }
 
+    /// Its quantization, if it is quantized.
+    pub fn quantization(&self) -> Option<&Quantization> {
+        self.extra.as_ref()?.quantization.as_ref()
+    }
+
+    /// The same without quantization: the storage values as plain integers.
+    pub fn storage(&self) -> TensorType {
+        let bounds = self.extra.as_ref().and_then(|extra| extra.bounds.clone());
+        TensorType {
+            extra: bounds.map(|bounds| {
+                Box::new(TypeExtra {
+                    quantization: None,
+                    bounds: Some(bounds),
+                })
+            }),
+            ..self.clone()
+        }
+    }
+
     /// Number of dimensions.
     pub fn rank(&self) -> usize {
         self.shape.len()

@@ -284,7 +284,7 @@ fn check_block_arguments(func: &Func, id: OpId, operands: &[&Type], results: &[T
             Map(_) => scalars(&owned),
             // Accumulators may be wider than the operands (C6): they are what the body yields.
             Reduce(_) | ReduceWindow(_) | Scatter(_) => twice(scalars(&yields)),
-            AllReduce(_) | ReduceScatter(_) => twice(scalars(&yields)),
+            AllReduce(_) | CollectiveReduce(_) | ReduceScatter(_) => twice(scalars(&yields)),
             SelectAndScatter(_) => twice(scalars(&owned[..1])),
             Sort(_) => owned.iter().flat_map(|t| scalars(&[t.clone(), t.clone()])).collect(),
             // Local shapes follow from the shardings, which stay text at this level.

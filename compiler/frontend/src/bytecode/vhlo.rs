@@ -14,7 +14,7 @@ use super::decode::{Decoder, sizes};
 const PRECISION: &[&str] = &["DEFAULT", "HIGH", "HIGHEST"];
 const FFT_TYPE: &[&str] = &["FFT", "IFFT", "RFFT", "IRFFT"];
 const DIRECTION: &[&str] = &["EQ", "NE", "GE", "GT", "LE", "LT"];
-const COMPARISON: &[&str] = &["NOTYPE", "FLOAT", "TOTALORDER", "SIGNED", "UNSIGNED"];
+const COMPARISON: &[&str] = &["NOTYPE", "FLOAT", "TOTALORDER", "SIGNED", "UNSIGNED", "WEAKORDER"];
 const TRANSPOSE: &[&str] = &["TRANSPOSE_INVALID", "NO_TRANSPOSE", "TRANSPOSE", "ADJOINT"];
 const DISTRIBUTION: &[&str] = &["", "UNIFORM", "NORMAL"];
 const ALGORITHM: &[&str] = &["DEFAULT", "THREE_FRY", "PHILOX"];

@@ -114,6 +114,9 @@ pub(super) fn apply(p: &mut HloInstructionProto, key: &str, value: &str) -> Read
                 _ => return Err(format!("unknown distribution `{value}`")),
             };
         }
+        "delta" => p.delta = integer(value)?,
+        "num_carries" => p.scan_options.get_or_insert_default().num_carries = integer(value)?,
+        "is_reverse" => p.scan_options.get_or_insert_default().is_reverse = boolean(value)?,
         "k" => p.k = integer(value)?,
         "largest" => p.largest = boolean(value)?,
         "channel_id" => p.channel_id = integer(value)?,

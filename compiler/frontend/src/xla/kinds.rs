@@ -506,7 +506,7 @@ fn batch_norm(p: &HloInstructionProto) -> BatchNorm {
     }
 }
 
-fn collective(p: &HloInstructionProto) -> Result<Collective, String> {
+pub(super) fn collective(p: &HloInstructionProto) -> Result<Collective, String> {
     let groups = match &p.collective_device_list {
         Some(list) if list.iota_replica_group_list.is_some() || !list.replica_groups.is_empty() => {
             match &list.iota_replica_group_list {

@@ -81,6 +81,7 @@ fn lower_all(program: &Program, errors: &mut Vec<Diagnostic>) -> Lowered<Module>
         queue: Vec::new(),
         budget: size.saturating_mul(MAX_GROWTH).saturating_add(1 << 16),
         depth: 0,
+        random: super::expanded::FIRST_STATE,
         errors,
     };
     lowering.module_attributes();
@@ -110,6 +111,8 @@ pub(super) struct Lowering<'p, 'e> {
     queue: Vec<(usize, String)>,
     budget: usize,
     depth: usize,
+    /// The state of the random generator that instructions share.
+    pub(super) random: u128,
     /// What is wrong with instructions whose places others took.
     errors: &'e mut Vec<Diagnostic>,
 }
@@ -467,6 +470,10 @@ impl<'p> Lowering<'p, '_> {
         }
         if instruction.opcode == "rng" {
             return self.rng(site, instruction, &all, types);
+        }
+        if let Some(values) = self.expanded(site, instruction, &all, &types)? {
+            self.discardable(site, &values, instruction);
+            return Ok(values);
         }
         let all = match &*instruction.opcode {
             "dynamic-slice" => scalar_indices(site, all, 1),

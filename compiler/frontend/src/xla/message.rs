@@ -242,6 +242,8 @@ pub(crate) struct HloInstructionProto {
     pub comparison_direction: String,
     #[prost(bool, tag = "65")]
     pub custom_call_has_side_effect: bool,
+    #[prost(int64, tag = "66")]
+    pub delta: i64,
     #[prost(bool, tag = "67")]
     pub indices_are_sorted: bool,
     #[prost(message, optional, tag = "68")]
@@ -270,6 +272,17 @@ pub(crate) struct HloInstructionProto {
     /// Not XLA's: the sharding as HLO text writes it. The number is beyond those of the public definition.
     #[prost(string, tag = "100000")]
     pub sharding_text: String,
+    /// Not XLA's: what HLO text says of a `scan`.
+    #[prost(message, optional, tag = "100001")]
+    pub scan_options: Option<ScanOptions>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ScanOptions {
+    #[prost(int64, tag = "1")]
+    pub num_carries: i64,
+    #[prost(bool, tag = "2")]
+    pub is_reverse: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

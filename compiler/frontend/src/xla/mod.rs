@@ -6,6 +6,7 @@
 
 mod asynchronous;
 mod attributes;
+mod expanded;
 mod kinds;
 mod literal;
 mod lower;

@@ -133,7 +133,7 @@ pub(super) fn compare(cx: &Cx<'_>, c: &Compare) -> Infer<TensorType> {
         || match c.compare_type {
             ComparisonType::NoType => true,
             ComparisonType::Float => matches!(class, DTypeClass::Float | DTypeClass::Complex),
-            ComparisonType::TotalOrder => class == DTypeClass::Float,
+            ComparisonType::TotalOrder | ComparisonType::WeakOrder => class == DTypeClass::Float,
             ComparisonType::Signed => class == DTypeClass::Signed,
             ComparisonType::Unsigned => matches!(class, DTypeClass::Unsigned | DTypeClass::Bool),
         };

@@ -181,7 +181,7 @@ fn infer_kind(kind: &OpKind, cx: &Cx<'_>) -> Infer<Vec<Type>> {
         AsyncStart => control::async_start(cx),
         AsyncDone => control::async_done(cx),
         AllGather(a) => collective::all_gather(cx, a),
-        AllReduce(_) => collective::all_reduce(cx),
+        AllReduce(_) | CollectiveReduce(_) => collective::all_reduce(cx),
         CollectiveBroadcast(_) | CrossReplicaSum(_) => collective::same(cx),
         CollectivePermute(p) => collective::collective_permute(cx, p),
         ReduceScatter(r) => collective::reduce_scatter(cx, r),

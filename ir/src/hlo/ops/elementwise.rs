@@ -130,6 +130,7 @@ mnemonics! {
     ComparisonType {
         Float = "FLOAT",
         TotalOrder = "TOTALORDER",
+        WeakOrder = "WEAKORDER",
         Signed = "SIGNED",
         Unsigned = "UNSIGNED",
         NoType = "NOTYPE",

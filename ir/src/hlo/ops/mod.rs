@@ -125,6 +125,8 @@ pub enum OpKind {
     AllToAll(AllToAll),
     CollectivePermute(CollectivePermute),
     CollectiveBroadcast(Collective),
+    /// Like `all_reduce`, but only the first member of a group gets the result; the others get zeros.
+    CollectiveReduce(Collective),
     CrossReplicaSum(Collective),
     PartitionId,
     ReplicaId,

@@ -92,6 +92,7 @@ impl OpKind {
             OpKind::AllToAll(_) => "stablehlo.all_to_all",
             OpKind::CollectivePermute(_) => "stablehlo.collective_permute",
             OpKind::CollectiveBroadcast(_) => "stablehlo.collective_broadcast",
+            OpKind::CollectiveReduce(_) => "stablehlo.collective_reduce",
             OpKind::CrossReplicaSum(_) => "stablehlo.cross-replica-sum",
             OpKind::PartitionId => "stablehlo.partition_id",
             OpKind::ReplicaId => "stablehlo.replica_id",
@@ -129,10 +130,71 @@ impl OpKind {
             | OpKind::Scatter(_)
             | OpKind::Map(_)
             | OpKind::AllReduce(_)
+            | OpKind::CollectiveReduce(_)
             | OpKind::ReduceScatter(_)
             | OpKind::ManualComputation(_)
             | OpKind::AsyncStart => Some(1),
             _ => Some(0),
         }
+    }
+
+    /// Whether an operation only moves elements, or leaves what to do with them to its regions or to another function.
+    pub fn passes_storage(&self) -> bool {
+        use OpKind::*;
+        matches!(
+            self,
+            Constant(_)
+                | Reshape
+                | DynamicReshape
+                | Transpose(_)
+                | BroadcastInDim(_)
+                | Broadcast(_)
+                | DynamicBroadcastInDim(_)
+                | Slice(_)
+                | RealDynamicSlice
+                | DynamicSlice(_)
+                | DynamicUpdateSlice
+                | Pad(_)
+                | DynamicPad
+                | Reverse(_)
+                | Concatenate(_)
+                | GetDimensionSize(_)
+                | SetDimensionSize(_)
+                | Gather(_)
+                | DynamicGather(_)
+                | TorchIndexSelect(_)
+                | BitcastConvert
+                | Select
+                | Reduce(_)
+                | ReduceWindow(_)
+                | SelectAndScatter(_)
+                | Scatter(_)
+                | Sort(_)
+                | Map(_)
+                | While
+                | If
+                | Case
+                | Call(_)
+                | Composite(_)
+                | CustomCall(_)
+                | Tuple
+                | GetTupleElement(_)
+                | OptimizationBarrier
+                | ShardingConstraint(_)
+                | ManualComputation(_)
+                | AllGather(_)
+                | AllReduce(_)
+                | CollectiveReduce(_)
+                | ReduceScatter(_)
+                | AllToAll(_)
+                | CollectivePermute(_)
+                | CollectiveBroadcast(_)
+                | AsyncStart
+                | AsyncDone
+                | Infeed(_)
+                | Outfeed(_)
+                | Send(_)
+                | Recv(_)
+        )
     }
 }

@@ -275,6 +275,7 @@ fn stablehlo(fields: &mut Fields, short: &str) -> Read<Option<OpKind>> {
             })
         }
         "collective_broadcast" => OpKind::CollectiveBroadcast(collective(fields)?),
+        "collective_reduce" => OpKind::CollectiveReduce(collective(fields)?),
         "cross-replica-sum" | "cross_replica_sum" => OpKind::CrossReplicaSum(collective(fields)?),
         "partition_id" => OpKind::PartitionId,
         "replica_id" => OpKind::ReplicaId,

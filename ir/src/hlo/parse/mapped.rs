@@ -1,8 +1,8 @@
 //! Operations of the text that have no operation of their own at this level: what they say is said with others.
 //!
-//! * what changes no value (`interpreter.probe`, `sdy.propagation_barrier`, ...) is its operand;
+//! * what changes no value (`interpreter.print`, `sdy.propagation_barrier`, ...) is its operand;
 //! * what computes nothing (`stablehlo.trace`, `sdy.sharding_group`) is left out;
-//! * the tests of StableHLO's interpreter (`check.*`, `interpreter.run_parallel`) are custom calls, in the form in
+//! * the tests of StableHLO's interpreter (`check.*`, `interpreter.run_parallel`, `interpreter.probe`) are custom calls, in the form in
 //!   which exported tests hold them: target `check.expect_eq`, parameters in the dictionary of the backend;
 //! * what exporters leave of `arith`, `tensor` and `shape` is arithmetic on tensors ([`scalars`]);
 //! * `chlo.mulhi` and `chlo.constant_like` are their expansions.
@@ -63,9 +63,19 @@ pub(super) fn map(fields: &mut Fields, operands: &[ValueId], b: &mut Builder<'_>
         return Err(format!("`{name}` has {expected} result(s), {results} are written"));
     }
     let built = |r: Result<ValueId, super::super::infer::Violation>| r.map_err(|v| v.to_string());
+    let built_all = |r: Result<Vec<ValueId>, super::super::infer::Violation>| r.map_err(|v| v.to_string());
     match &name[..] {
-        "interpreter.probe"
-        | "interpreter.print"
+        "interpreter.probe" => match operands {
+            [x] => {
+                same_type(fields, b, *x)?;
+                let mut parameters = Attrs::new();
+                parameters.insert("probe_id".to_string(), HloAttr::String(fields.string("probe_id")?));
+                let ty = b.ty(*x).clone();
+                built_all(b.op(call("interpreter.probe", parameters, Vec::new()), &[*x], Some(&[ty])))
+            }
+            _ => Err(wrong(1)),
+        },
+        "interpreter.print"
         | "stablehlo.copy"
         | "stablehlo.domain"
         | "sdy.propagation_barrier"
@@ -145,10 +155,7 @@ fn check(name: &str, fields: &mut Fields, operands: &[ValueId], b: &mut Builder<
         return Err(format!("`{name}` is not a known check"));
     }
     if target == "check.expect_serialized_eq" {
-        return Err(
-            "`check.expect_serialized_eq` compares with a file that a probe wrote: compare with a value instead"
-                .to_string(),
-        );
+        return check_probe(fields, operands, b);
     }
     let mut operands = operands.to_vec();
     if with_value {
@@ -179,6 +186,26 @@ fn check(name: &str, fields: &mut Fields, operands: &[ValueId], b: &mut Builder<
     b.op(call(target, parameters, Vec::new()), &[x, y], Some(&[]))
         .map(|_| ())
         .map_err(|v| v.to_string())
+}
+
+/// `check.expect_serialized_eq`: its operand is what the probe of this name saw, the so-manieth time.
+fn check_probe(fields: &mut Fields, operands: &[ValueId], b: &mut Builder<'_>) -> Read<()> {
+    if operands.len() != 1 {
+        let count = operands.len();
+        return Err(format!(
+            "`check.expect_serialized_eq` takes one value, {count} are given"
+        ));
+    }
+    let mut parameters = Attrs::new();
+    parameters.insert("iter".to_string(), HloAttr::Int(fields.int_or("iter", 0)?, 64));
+    parameters.insert("probe_id".to_string(), HloAttr::String(fields.string("probe_id")?));
+    b.op(
+        call("check.expect_serialized_eq", parameters, Vec::new()),
+        operands,
+        Some(&[]),
+    )
+    .map(|_| ())
+    .map_err(|v| v.to_string())
 }
 
 /// `interpreter.run_parallel`: programs replica by replica in the called functions, their grid and the functions that
@@ -268,18 +295,20 @@ fn multiply_high(b: &mut Builder<'_>, x: ValueId, y: ValueId) -> Result<ValueId,
         ));
     }
     let bits = dtype.bits() as i64;
-    if bits < 64 {
-        let wide = if signed { DType::I64 } else { DType::U64 };
+    if bits < 32 {
+        let wide = if signed { DType::I32 } else { DType::U32 };
         let (x, y) = (b.convert(x, wide)?, b.convert(y, wide)?);
         let product = b.mul(x, y)?;
         let count = b.like_i(product, bits)?;
         let high = b.binary(BinaryOp::ShiftRightLogical, product, count)?;
         return b.convert(high, dtype);
     }
-    // Schoolbook multiplication of 32-bit halves, then the correction for signs.
-    let (ux, uy) = (b.bitcast(x, DType::U64)?, b.bitcast(y, DType::U64)?);
-    let half = b.like_i(ux, 32)?;
-    let mask = b.like_i(ux, 0xFFFF_FFFF)?;
+    // Schoolbook multiplication of halves, then the correction for signs: no wider type than that of the operands, which
+    // devices of 32 bits lack.
+    let unsigned = if bits == 32 { DType::U32 } else { DType::U64 };
+    let (ux, uy) = (b.bitcast(x, unsigned)?, b.bitcast(y, unsigned)?);
+    let half = b.like_i(ux, bits / 2)?;
+    let mask = b.like_i(ux, (1 << (bits / 2)) - 1)?;
     let low = |b: &mut Builder<'_>, v| b.binary(BinaryOp::And, v, mask);
     let high = |b: &mut Builder<'_>, v| b.binary(BinaryOp::ShiftRightLogical, v, half);
     let (xl, xh, yl, yh) = (low(b, ux)?, high(b, ux)?, low(b, uy)?, high(b, uy)?);

@@ -391,7 +391,10 @@ fn put<'m>(kind: &'m OpKind, out: &mut Properties<'m>) {
             out.collective(&op.collective);
             out.int("all_gather_dim", op.all_gather_dim, "i64");
         }
-        OpKind::AllReduce(op) | OpKind::CollectiveBroadcast(op) | OpKind::CrossReplicaSum(op) => out.collective(op),
+        OpKind::AllReduce(op)
+        | OpKind::CollectiveBroadcast(op)
+        | OpKind::CollectiveReduce(op)
+        | OpKind::CrossReplicaSum(op) => out.collective(op),
         OpKind::ReduceScatter(op) => {
             out.collective(&op.collective);
             out.int("scatter_dimension", op.scatter_dimension, "i64");

@@ -511,7 +511,7 @@ fn stablehlo(short: &str) -> Option<&'static [Piece]> {
             Dict,
             T(Types::Functional),
         ],
-        "convolution" => &[
+        "convolution" | "dynamic_conv" => &[
             Text("("),
             Operands,
             Text(") dim_numbers = "),

@@ -45,7 +45,12 @@ pub(super) fn parse<'a>(parser: &mut Parser<'a>, name: &'a str, start: usize) ->
                 parser.lexer.position(),
                 format!("no custom form of `{name}` is known"),
             );
-            error.help = Some("print the operation in generic form, `\"name\"(...) : (...) -> ...`".to_string());
+            error.help = Some(if name.starts_with("cf.") {
+                "a function must be one block: raise branches to `stablehlo.if` or `stablehlo.case`, loops to `stablehlo.while`"
+                    .to_string()
+            } else {
+                "print the operation in generic form, `\"name\"(...) : (...) -> ...`".to_string()
+            });
             Err(error)
         }
     }

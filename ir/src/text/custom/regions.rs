@@ -24,6 +24,12 @@ pub(super) fn check_constant<'a>(parser: &mut Parser<'a>, name: &'a str) -> Pars
     };
     op.set("value", value);
     op.operand_types.push(ty);
+    if name == "check.expect_almost_eq_const" && parser.lexer.eat(",") {
+        parser.lexer.expect("tolerance", "as what the check is told besides")?;
+        parser.lexer.expect("=", "after `tolerance`")?;
+        let tolerance = parser.attribute()?;
+        op.set("tolerance", tolerance);
+    }
     op.attributes = optional_dictionary(parser)?;
     Ok(op)
 }

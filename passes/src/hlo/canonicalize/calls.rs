@@ -11,6 +11,7 @@ use crate::hlo::rewrite::Rewrite;
 /// Custom calls that return their operands. Names as the clients write them.
 const IDENTITIES: &[&str] = &[
     "annotate_device_placement",
+    "interpreter.probe",
     "AwsNeuronTransferWithStaticRing",
     "AwsNeuronLNCShardingConstraint",
     "LayoutConstraint",

@@ -71,7 +71,9 @@ fn names_others(module: &Module) -> bool {
     for func in &module.funcs {
         func.walk(func.body(), &mut |f, op| {
             let groups = match &f.op(op).kind {
-                OpKind::AllReduce(c) | OpKind::CollectiveBroadcast(c) => &c.replica_groups,
+                OpKind::AllReduce(c) | OpKind::CollectiveBroadcast(c) | OpKind::CollectiveReduce(c) => {
+                    &c.replica_groups
+                }
                 OpKind::AllGather(a) => &a.collective.replica_groups,
                 OpKind::ReduceScatter(r) => &r.collective.replica_groups,
                 OpKind::AllToAll(a) => &a.collective.replica_groups,
@@ -136,7 +138,7 @@ fn visit(b: &mut Builder<'_>, op: OpId, facts: &Facts) -> Result<Rewrite> {
         GetTupleElement(g) => calls::get_tuple_element(b, op, g),
         If | Case => control::branches(b, op),
         While => control::while_loop(b, op),
-        AllReduce(c) | CollectiveBroadcast(c) => calls::lonely(b, op, c, facts.alone),
+        AllReduce(c) | CollectiveBroadcast(c) | CollectiveReduce(c) => calls::lonely(b, op, c, facts.alone),
         AllGather(a) => calls::lonely(b, op, &a.collective, facts.alone),
         ReduceScatter(r) => calls::lonely(b, op, &r.collective, facts.alone),
         AllToAll(a) => calls::lonely(b, op, &a.collective, facts.alone),

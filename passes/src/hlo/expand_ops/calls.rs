@@ -2,7 +2,11 @@
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{Attr, Builder, Built, CustomCall, OpId, OpKind, TopK, Type, UnaryOp, ValueId, Violation};
+use ferrite_ir::hlo::{
+    Attr, Builder, Built, CustomCall, OpId, OpKind, TensorType, TopK, TorchIndexSelect, Type, UnaryOp, ValueId,
+    Violation,
+};
+use ferrite_ir::literal::Literal;
 
 use super::elementary::log1p;
 use super::expr::E;
@@ -106,12 +110,46 @@ fn expand(b: &mut Builder<'_>, op: OpId, call: &CustomCall, operands: &[ValueId]
             let d = dimension(b)?;
             norm::arg_extreme(b, one(0)?, d, call.target == "AwsNeuronArgMax", result_dtype)?.into()
         }
+        "ResizeNearest" => match result.as_ref().and_then(Type::tensor) {
+            Some(to) => resize_nearest(b, call, one(0)?, &to.shape.clone())?.into(),
+            None => return Ok(None),
+        },
         "AwsNeuronTopK" => {
             let k = config_int(call)?;
             top_k(b, op, one(0)?, k, true)?
         }
         _ => return Ok(None),
     }))
+}
+
+/// Rows and columns of NHWC images, each as often as the result has it: that at `floor(i * from / to)`, as PyTorch's
+/// nearest neighbours are (align_corners and half_pixel_centers off, which PyTorch/XLA writes as `"00"`).
+fn resize_nearest(b: &mut Builder<'_>, call: &CustomCall, x: ValueId, to: &[i64]) -> Built {
+    if call.backend_config.as_str().is_some_and(|text| text.contains('1')) {
+        return Err(wrong(call, "is known with corners and centers as they are only"));
+    }
+    let from = b.tensor(x)?.shape.clone();
+    if from.len() != 4 || to.len() != 4 || from[0] != to[0] || from[3] != to[3] {
+        return Err(wrong(call, "resizes the two dimensions in the middle of four"));
+    }
+    let mut x = x;
+    for d in [1, 2] {
+        if from[d] == to[d] {
+            continue;
+        }
+        let places: Vec<u8> = (0..to[d])
+            .flat_map(|i| ((i * from[d] / to[d]) as i32).to_le_bytes())
+            .collect();
+        let places = Literal::new(TensorType::new(DType::I32, &[to[d]]), places)
+            .ok_or_else(|| wrong(call, "has a result of no size"))?;
+        let places = b.constant(places);
+        let select = TorchIndexSelect {
+            dim: d as i64,
+            batch_dims: 0,
+        };
+        x = b.op1(OpKind::TorchIndexSelect(select), &[x, places])?;
+    }
+    Ok(x)
 }
 
 fn wrong(call: &CustomCall, what: impl Into<String>) -> Violation {

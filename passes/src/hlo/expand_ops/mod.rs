@@ -200,6 +200,9 @@ fn compare(b: &mut Builder<'_>, c: &Compare, x: ValueId, y: ValueId) -> Built<Re
         }
         return Ok(b.compare(c.direction, keys[0], keys[1])?.into());
     }
+    if c.compare_type == ComparisonType::WeakOrder {
+        return Ok(crate::hlo::legalize::data::weak_order(b, c.direction, x, y)?.into());
+    }
     if class != DTypeClass::Bool {
         return Ok(Rewrite::Keep);
     }

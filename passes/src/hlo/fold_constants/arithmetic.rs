@@ -156,7 +156,8 @@ pub(super) fn compare(c: &Compare, x: &Literal, y: &Literal, ty: &TensorType, co
     use ComparisonDirection::*;
     let dtype = x.ty().dtype;
     let float = is_float(dtype);
-    if dtype.is_complex() || (dtype.is_float() && !float) || c.compare_type == ComparisonType::TotalOrder {
+    let ordered = matches!(c.compare_type, ComparisonType::TotalOrder | ComparisonType::WeakOrder);
+    if dtype.is_complex() || (dtype.is_float() && !float) || ordered {
         return None;
     }
     each(ty, count, |i, out| {

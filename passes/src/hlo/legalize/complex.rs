@@ -53,14 +53,24 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         }
         OpKind::Compare(c) => {
             let (x, y) = (parts(b, o[0])?, parts(b, o[1])?);
-            let join = match c.direction {
-                ComparisonDirection::Eq => BinaryOp::And,
-                ComparisonDirection::Ne => BinaryOp::Or,
-                _ => return Err(unsupported(&kind)),
-            };
-            let re = b.compare(c.direction, x.0, y.0)?;
             let im = b.compare(c.direction, x.1, y.1)?;
-            Ok(Some(vec![b.binary(join, re, im)?]))
+            let strict = match c.direction {
+                ComparisonDirection::Eq | ComparisonDirection::Ne => c.direction,
+                ComparisonDirection::Lt | ComparisonDirection::Le => ComparisonDirection::Lt,
+                ComparisonDirection::Gt | ComparisonDirection::Ge => ComparisonDirection::Gt,
+            };
+            let re = b.compare(strict, x.0, y.0)?;
+            let holds = match c.direction {
+                ComparisonDirection::Eq => b.binary(BinaryOp::And, re, im)?,
+                ComparisonDirection::Ne => b.binary(BinaryOp::Or, re, im)?,
+                // By real, then imaginary parts.
+                _ => {
+                    let same = b.compare(ComparisonDirection::Eq, x.0, y.0)?;
+                    let tied = b.binary(BinaryOp::And, same, im)?;
+                    b.binary(BinaryOp::Or, re, tied)?
+                }
+            };
+            Ok(Some(vec![holds]))
         }
         OpKind::Convert => {
             let to = b.func.tensor(results[0]).dtype;

@@ -6,11 +6,14 @@
 //!   clamp %lo, %x, %hi                                  minimum(maximum(%x, %lo), %hi), bounds broadcast
 //!   map %x, %y ({ body })                               the body on whole tensors
 //!   compare TOTALORDER %x, %y of floats                 compare of integers in the same order
+//!   compare WEAKORDER %x, %y                            compare of numbers, or of which are NaN
 //!
 //! Needs: verified static `hlo`. Leaves: verified `hlo`.
 
 use ferrite_ir::dtype::{DType, DTypeClass};
-use ferrite_ir::hlo::{BinaryOp, Builder, Compare, ComparisonDirection, ComparisonType, Dims, OpId, OpKind, ValueId};
+use ferrite_ir::hlo::{
+    BinaryOp, Builder, Built, Compare, ComparisonDirection, ComparisonType, Dims, OpId, OpKind, UnaryOp, ValueId,
+};
 
 use super::body::apply_body;
 use super::rewrite::{Rewrite, Step, operands, result_type};
@@ -50,6 +53,7 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
             };
             b.op1(OpKind::Compare(compare), &[x, y])?
         }
+        OpKind::Compare(c) if c.compare_type == ComparisonType::WeakOrder => weak_order(b, c.direction, o[0], o[1])?,
         OpKind::Map(_) => {
             let shape = result_type(b, op).shape;
             let body = b.func.op(op).regions[0];
@@ -58,6 +62,30 @@ pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
         _ => return Ok(None),
     };
     Ok(Some(vec![value]))
+}
+
+/// Comparison where all NaN are one value above infinity: that of the numbers, or what follows from which are NaN.
+pub(crate) fn weak_order(b: &mut Builder<'_>, direction: ComparisonDirection, x: ValueId, y: ValueId) -> Built {
+    use ComparisonDirection::*;
+    if direction == Ne {
+        let equal = weak_order(b, Eq, x, y)?;
+        return b.unary(UnaryOp::Not, equal);
+    }
+    if matches!(direction, Gt | Ge) {
+        let other = if direction == Gt { Lt } else { Le };
+        return weak_order(b, other, y, x);
+    }
+    let numbers = b.compare(direction, x, y)?;
+    let above = b.compare(Ne, y, y)?;
+    let special = match direction {
+        Le => above,
+        _ => {
+            let nan = if direction == Lt { Eq } else { Ne };
+            let below = b.compare(nan, x, x)?;
+            b.binary(BinaryOp::And, below, above)?
+        }
+    };
+    b.binary(BinaryOp::Or, numbers, special)
 }
 
 /// `i32` integers in the total order of the floats `x` of up to 32 bits: `-NaN < -inf < ... < -0 < +0 < ... < +NaN`.

@@ -104,8 +104,15 @@ pub(crate) enum Start {
 pub(crate) enum OutOfBounds {
     /// They are moved inside (gather, dynamic slices).
     Clamp,
-    /// Their rows get an offset behind the tensor (scatter).
+    /// Rows that do not lie inside get an offset behind the tensor (scatter). No row may reach over a dimension along
+    /// which its window may lie partly outside ([`may_be_partial`]).
     Skip,
+}
+
+/// Whether windows may lie partly inside along a dimension, by where they begin.
+pub(crate) fn may_be_partial(size: i64, window: i64, start: &Start) -> bool {
+    let inside = |all: &[i64]| all.iter().all(|s| (0..=size - window).contains(s));
+    window > 1 && !matches!(start, Start::Known(all) if inside(all))
 }
 
 /// Offsets of all rows, window by window.
@@ -168,6 +175,15 @@ pub(crate) fn row_offsets(b: &mut Builder<'_>, rows: &Rows, windows: &Windows<'_
     if known && count <= MAX_CONSTANT_ROWS {
         return Ok(Offsets::Known(known_offsets(rows, windows, &space, &steps)));
     }
+    let partial: Vec<&(usize, Start)> = match windows.out_of_bounds {
+        OutOfBounds::Clamp => Vec::new(),
+        OutOfBounds::Skip => {
+            let all = windows.starts.iter();
+            all.filter(|(d, start)| may_be_partial(rows.shape[*d], rows.window[*d], start))
+                .collect()
+        }
+    };
+    steps.retain(|&(d, _)| !partial.iter().any(|(p, _)| windows.batch.len() + p == d));
     let start = window_offset(b, rows, windows)?;
     let inner = affine(b, &space, &steps)?;
     let batch_dims: Vec<i64> = (0..windows.batch.len() as i64).collect();
@@ -180,12 +196,49 @@ pub(crate) fn row_offsets(b: &mut Builder<'_>, rows: &Rows, windows: &Windows<'_
             b.add(offset, i)?
         }
     };
-    if let Some((_, Some(valid))) = start {
-        let valid = b.broadcast_in_dim(valid, &space, &batch_dims)?;
+    let mut valid = match start {
+        Some((_, Some(valid))) => Some(b.broadcast_in_dim(valid, &space, &batch_dims)?),
+        _ => None,
+    };
+    for (d, start) in partial {
+        let (offset, inside) = partial_rows(b, rows, windows, &space, *d, start)?;
+        total = b.add(total, offset)?;
+        valid = Some(match valid {
+            None => inside,
+            Some(v) => b.binary(BinaryOp::And, v, inside)?,
+        });
+    }
+    if let Some(valid) = valid {
         let outside = b.constant_i(TensorType::new(DType::I32, &space), elements);
         total = b.select(valid, total, outside)?;
     }
     Ok(Offsets::Computed(b.reshape(total, &[count, 1])?))
+}
+
+/// Of each row, its part of the offset along a dimension of windows that may lie partly outside, and whether it lies inside.
+fn partial_rows(
+    b: &mut Builder<'_>,
+    rows: &Rows,
+    windows: &Windows<'_>,
+    space: &[i64],
+    d: usize,
+    start: &Start,
+) -> Step<(ValueId, ValueId)> {
+    let (size, window) = (rows.shape[d], rows.window[d]);
+    let start = match start {
+        Start::Computed(v) => *v,
+        Start::Known(all) => constant_i32_saturating(b, windows.batch, all)?,
+    };
+    // Farther away is as much outside.
+    let start = clamped(b, start, -window, size)?;
+    let batch_dims: Vec<i64> = (0..windows.batch.len() as i64).collect();
+    let start = b.broadcast_in_dim(start, space, &batch_dims)?;
+    let within = b.iota(TensorType::new(DType::I32, space), (windows.batch.len() + d) as i64)?;
+    let place = b.add(start, within)?;
+    let inside = clamped(b, place, 0, size - 1)?;
+    let valid = b.compare(ComparisonDirection::Eq, inside, place)?;
+    let stride = b.like_i(inside, rows.strides[d])?;
+    Ok((b.mul(inside, stride)?, valid))
 }
 
 /// Offset of each window's first element, and which windows lie inside if that is not certain.
@@ -195,6 +248,10 @@ fn window_offset(b: &mut Builder<'_>, rows: &Rows, windows: &Windows<'_>) -> Ste
     let mut known = vec![0; windows.batch.iter().product::<i64>() as usize];
     for (d, start) in windows.starts {
         let bound = rows.bound(*d);
+        // These are left to the rows.
+        if windows.out_of_bounds == OutOfBounds::Skip && may_be_partial(rows.shape[*d], rows.window[*d], start) {
+            continue;
+        }
         let start = match start {
             Start::Computed(v) => *v,
             Start::Known(all)
@@ -209,9 +266,9 @@ fn window_offset(b: &mut Builder<'_>, rows: &Rows, windows: &Windows<'_>) -> Ste
         };
         let offset = match windows.out_of_bounds {
             OutOfBounds::Clamp if bound == 0 => continue,
-            OutOfBounds::Clamp => clamped(b, start, bound)?,
+            OutOfBounds::Clamp => clamped(b, start, 0, bound)?,
             OutOfBounds::Skip => {
-                let inside = clamped(b, start, bound)?;
+                let inside = clamped(b, start, 0, bound)?;
                 let wide = b.tensor(start)?.dtype;
                 let back = if needs_clamp_before_convert(wide) {
                     b.convert(inside, wide)?
@@ -267,14 +324,14 @@ fn needs_clamp_before_convert(dtype: DType) -> bool {
     dtype.bits() > 32 || dtype == DType::U32
 }
 
-/// `min(max(start, 0), bound)` as `i32`.
-fn clamped(b: &mut Builder<'_>, start: ValueId, bound: i64) -> Step {
+/// `min(max(start, low), bound)` as `i32`.
+fn clamped(b: &mut Builder<'_>, start: ValueId, low: i64, bound: i64) -> Step {
     let dtype = b.tensor(start)?.dtype;
     let early = needs_clamp_before_convert(dtype);
     let mut x = if early { start } else { b.convert(start, DType::I32)? };
     if dtype.class() == DTypeClass::Signed {
-        let zero = b.like_i(x, 0)?;
-        x = b.binary(BinaryOp::Maximum, x, zero)?;
+        let low = b.like_i(x, low)?;
+        x = b.binary(BinaryOp::Maximum, x, low)?;
     }
     let high = b.like_i(x, bound)?;
     x = b.binary(BinaryOp::Minimum, x, high)?;
@@ -324,10 +381,20 @@ fn known_offsets(rows: &Rows, windows: &Windows<'_>, space: &[i64], steps: &[(us
             for (d, start) in windows.starts {
                 let Start::Known(all) = start else { continue };
                 let (s, bound) = (all[window], rows.bound(*d));
-                if windows.out_of_bounds == OutOfBounds::Skip && !(0..=bound).contains(&s) {
+                if windows.out_of_bounds == OutOfBounds::Clamp {
+                    offset += s.clamp(0, bound) * rows.strides[*d];
+                    continue;
+                }
+                let within = if *d < rows.split {
+                    affine_at(space, &[(windows.batch.len() + d, 1)], i)
+                } else {
+                    0
+                };
+                let end = if *d < rows.split { rows.shape[*d] - 1 } else { bound };
+                if !(0..=end).contains(&s.saturating_add(within)) {
                     return rows.elements();
                 }
-                offset += s.clamp(0, bound) * rows.strides[*d];
+                offset += s * rows.strides[*d];
             }
             offset
         })

@@ -9,8 +9,9 @@
 //!                                                       %r = reshape %s : [10, 8]
 //! ```
 //!
-//! The body is `return update`, or `add` of floats. A window that does not lie inside of the tensor as a whole is
-//! skipped, as XLA does: its rows have an offset behind the tensor. Two rows are the same or do not touch.
+//! The body is `return update`, or `add` of floats. What lies outside of the tensor is skipped element by element, as the
+//! specification says (XLA skips whole windows): rows there have an offset behind the tensor. Two rows are the same or do
+//! not touch.
 //! `unique_indices` says that no two rows inside are the same; without it, rows take effect in order, which is left to
 //! few rows.
 //!
@@ -32,7 +33,7 @@ use ferrite_ir::hlo::{
 use super::body::{apply_body, reducer_region, returns_args, single_reducer};
 use super::gather::{batch_of, fetch_rows, full_dims_last, scalar_starts, split_starts};
 use super::rewrite::{Rewrite, Step, operands, refuse};
-use super::rows::{Offsets, OutOfBounds, Rows, Start, Windows, row_offsets};
+use super::rows::{Offsets, OutOfBounds, Rows, Start, Windows, may_be_partial, row_offsets};
 
 /// Elements that are transposed at the price of one more row, there and back (our heuristic, see `gather`).
 const ELEMENTS_PER_ROW: i64 = 32;
@@ -230,7 +231,14 @@ impl Placement {
         combiner: Combiner,
     ) -> Step<Vec<ValueId>> {
         let shape = b.tensor(inputs[0])?.shape.clone();
-        let from = disjoint_from(&shape, &self.window, &self.batch, &self.starts);
+        let mut from = disjoint_from(&shape, &self.window, &self.batch, &self.starts);
+        if self.out_of_bounds == OutOfBounds::Skip {
+            let partial = self
+                .starts
+                .iter()
+                .filter(|(d, start)| may_be_partial(shape[*d], self.window[*d], start));
+            from = from.max(partial.map(|(d, _)| d + 1).max().unwrap_or(0));
+        }
         let rows = Rows::from_dim(&shape, &self.window, from);
         let (order, turned) = full_dims_last(&shape, &self.window);
         let batches: i64 = self.batch.iter().product();

@@ -19,8 +19,9 @@ impl Lower<'_> {
         b: &Arg,
         e: Extent,
     ) -> Result<Val> {
-        if compare_type == ComparisonType::TotalOrder {
-            return self.unsupported("a TOTALORDER comparison has no lowering yet".to_string());
+        if matches!(compare_type, ComparisonType::TotalOrder | ComparisonType::WeakOrder) {
+            let name = compare_type.mnemonic();
+            return self.unsupported(format!("a {name} comparison should have been expanded"));
         }
         let arg = if is_wide_int(dtype) {
             self.compare_ints(direction, dtype, a, b, e)
