@@ -197,7 +197,7 @@ impl Emitter {
 
     /// An operation of one result without regions.
     pub(super) fn op(&mut self, name: &'static str, operands: &[Value], attributes: Attributes, ty: Ty) -> Value {
-        let mut results = self.many(name, operands, attributes, Vec::new(), &[ty.clone()]);
+        let mut results = self.many(name, operands, attributes, Vec::new(), std::slice::from_ref(&ty));
         results.pop().unwrap_or_else(|| Value::of(String::new(), ty))
     }
 
@@ -240,7 +240,7 @@ impl Emitter {
             return value.clone();
         }
         let ty = Ty::new(sizes, &value.ty.element);
-        let reshaped = self.op("stablehlo.reshape", &[value.clone()], Vec::new(), ty);
+        let reshaped = self.op("stablehlo.reshape", std::slice::from_ref(value), Vec::new(), ty);
         Value {
             splat: value.splat,
             ..reshaped
@@ -254,7 +254,12 @@ impl Emitter {
         }
         let ty = Ty::new(sizes, &value.ty.element);
         let attributes = vec![("broadcast_dimensions", dims(dimensions))];
-        let broadcast = self.op("stablehlo.broadcast_in_dim", &[value.clone()], attributes, ty);
+        let broadcast = self.op(
+            "stablehlo.broadcast_in_dim",
+            std::slice::from_ref(value),
+            attributes,
+            ty,
+        );
         Value {
             splat: value.splat,
             ..broadcast
@@ -278,7 +283,7 @@ impl Emitter {
         let ty = Ty::new(&sizes, &value.ty.element);
         self.op(
             "stablehlo.transpose",
-            &[value.clone()],
+            std::slice::from_ref(value),
             vec![("permutation", dims(permutation))],
             ty,
         )
@@ -294,7 +299,7 @@ impl Emitter {
             ("limit_indices", dims(limit)),
             ("strides", dims(strides)),
         ];
-        self.op("stablehlo.slice", &[value.clone()], attributes, ty)
+        self.op("stablehlo.slice", std::slice::from_ref(value), attributes, ty)
     }
 
     pub(super) fn pad(&mut self, value: &Value, with: &Value, low: &[i64], high: &[i64]) -> Value {
@@ -334,7 +339,7 @@ impl Emitter {
             return value.clone();
         }
         let ty = value.ty.with_element(element);
-        let converted = self.op("stablehlo.convert", &[value.clone()], Vec::new(), ty);
+        let converted = self.op("stablehlo.convert", std::slice::from_ref(value), Vec::new(), ty);
         Value {
             splat: value.splat,
             ..converted
@@ -347,11 +352,11 @@ impl Emitter {
             return value.clone();
         }
         let ty = value.ty.with_element(element);
-        self.op("stablehlo.bitcast_convert", &[value.clone()], Vec::new(), ty)
+        self.op("stablehlo.bitcast_convert", std::slice::from_ref(value), Vec::new(), ty)
     }
 
     pub(super) fn unary(&mut self, name: &'static str, value: &Value) -> Value {
-        self.op(name, &[value.clone()], Vec::new(), value.ty.clone())
+        self.op(name, std::slice::from_ref(value), Vec::new(), value.ty.clone())
     }
 
     pub(super) fn binary(&mut self, name: &'static str, x: &Value, y: &Value) -> Value {

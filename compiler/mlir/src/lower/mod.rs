@@ -414,7 +414,7 @@ fn element_of(ty: Option<&Type>) -> Lowered<String> {
 fn ty(ty: Option<&Type>) -> Lowered<Ty> {
     let element = element_of(ty)?;
     match ty {
-        Some(Type::Tensor { sizes, .. }) if sizes.iter().any(|&size| size == text::DYNAMIC) => {
+        Some(Type::Tensor { sizes, .. }) if sizes.contains(&text::DYNAMIC) => {
             let shown = ty.map(text::print_type).unwrap_or_default();
             Err(refuse(format!("`{shown}` has a dimension of unknown size"))
                 .help("export the model with static shapes, one module for each size that is used"))

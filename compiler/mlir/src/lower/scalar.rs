@@ -116,7 +116,7 @@ impl Lowering<'_> {
                 self.out.convert(x, &to)
             }
             ("arith.index_cast" | "arith.trunci", [x]) if to != "i1" && !x.ty.is_bool() => self.out.convert(x, &to),
-            ("arith.index_castui" | "arith.extui" | "arith.uitofp", [x]) => self.from_unsigned(x, &to),
+            ("arith.index_castui" | "arith.extui" | "arith.uitofp", [x]) => self.unsigned_as(x, &to),
             ("arith.extsi" | "arith.sitofp" | "arith.index_cast", [x]) => {
                 let zero_or_one = self.out.convert(x, &to);
                 self.out.unary("stablehlo.negate", &zero_or_one)
@@ -175,7 +175,8 @@ impl Lowering<'_> {
             ("math.isnan", [x]) => self.out.compare("NE", x, x),
             ("math.isfinite", [x]) => {
                 let ty = x.ty.with_element("i1");
-                self.out.op("stablehlo.is_finite", &[x.clone()], Vec::new(), ty)
+                self.out
+                    .op("stablehlo.is_finite", std::slice::from_ref(x), Vec::new(), ty)
             }
             ("math.isinf", [x]) => {
                 let magnitude = self.out.unary("stablehlo.abs", x);
@@ -283,7 +284,7 @@ impl Lowering<'_> {
     }
 
     /// An integer without a sign as a number of another type.
-    fn from_unsigned(&mut self, x: &Value, to: &str) -> Value {
+    fn unsigned_as(&mut self, x: &Value, to: &str) -> Value {
         if x.ty.is_bool() {
             return self.out.convert(x, to);
         }

@@ -25,7 +25,7 @@ impl<'d> Lowering<'d> {
             ("tensor.expand_shape" | "tensor.collapse_shape", [x, ..], Some(ty))
             | ("tensor.reshape", [x, _], Some(ty)) => self.out.reshape(x, &ty.sizes),
             ("tensor.bitcast", [x], Some(ty)) => self.out.bitcast(x, &ty.element),
-            ("tensor.from_elements", all, Some(ty)) => self.from_elements(all, &ty),
+            ("tensor.from_elements", all, Some(ty)) => self.tensor_of(all, &ty),
             ("tensor.dim", [x, _], Some(ty)) => {
                 let dimension = self.known_integer(&op.operands[1]);
                 let size = dimension.and_then(|d| x.ty.sizes.get(d as usize)).copied();
@@ -56,7 +56,7 @@ impl<'d> Lowering<'d> {
         Ok(vec![value])
     }
 
-    fn from_elements(&mut self, all: &[Value], ty: &Ty) -> Value {
+    fn tensor_of(&mut self, all: &[Value], ty: &Ty) -> Value {
         let rows: Vec<Value> = all.iter().map(|value| self.out.reshape(value, &[1])).collect();
         let row = match &rows[..] {
             [one] => one.clone(),

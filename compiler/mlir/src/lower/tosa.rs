@@ -168,7 +168,8 @@ impl<'d> Lowering<'d> {
             ("tosa.reverse", [x]) => {
                 let dimension = integer(op.attr("axis")).unwrap_or(0);
                 let attributes = vec![("dimensions", dims(&[dimension]))];
-                self.out.op("stablehlo.reverse", &[x.clone()], attributes, ty)
+                self.out
+                    .op("stablehlo.reverse", std::slice::from_ref(x), attributes, ty)
             }
             ("tosa.gather", [values, indices]) => self.tosa_gather(values, indices, &ty),
             ("tosa.matmul", [x, y, points @ ..]) => {

@@ -126,7 +126,7 @@ impl<'d> Lowering<'d> {
             &operands,
             attributes,
             vec![region],
-            &[ty.clone()],
+            std::slice::from_ref(ty),
         );
         Ok(results.remove(0))
     }
