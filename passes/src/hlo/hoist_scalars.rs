@@ -42,7 +42,7 @@ impl HloPass for HoistScalars {
 }
 
 /// Whether only one operation reads the value; new ones are read by the views that stood before them alone.
-fn read_once(uses: &[u32], v: ValueId) -> bool {
+pub(super) fn read_once(uses: &[u32], v: ValueId) -> bool {
     uses.get(v.index()).is_none_or(|&n| n == 1)
 }
 

@@ -24,6 +24,7 @@ use ferrite_ir::hlo::{
 };
 use ferrite_ir::literal::Literal;
 
+use super::hoist_scalars::read_once;
 use super::rewrite::{Rewrite, rewrite_module_knowing};
 use crate::lower::fuse::reducer;
 use crate::pass::{Changed, HloPass, PassContext};
@@ -67,10 +68,6 @@ impl HloPass for ScaleContractions {
 }
 
 type Found = std::result::Result<Option<ValueId>, Violation>;
-
-fn read_once(uses: &[u32], v: ValueId) -> bool {
-    uses.get(v.index()).is_none_or(|&n| n == 1)
-}
 
 /// The number that a value is everywhere.
 fn number(func: &Func, v: ValueId) -> Option<f64> {
