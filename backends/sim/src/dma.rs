@@ -172,6 +172,21 @@ impl Runs {
         }
     }
 
+    /// Address of the first run.
+    pub fn start(&self) -> i64 {
+        self.at
+    }
+
+    /// Step in bytes and count of the dimensions that are no part of a run, innermost first.
+    pub fn outer(&self) -> &[(i64, u64)] {
+        &self.outer
+    }
+
+    /// Elements of a run.
+    pub fn run_elements(&self) -> u64 {
+        self.run
+    }
+
     /// Number of runs.
     pub fn total(&self) -> u64 {
         self.outer.iter().fold(1u64, |n, d| n.saturating_mul(d.1))

@@ -7,7 +7,7 @@
 //! * `check`: the legality checker; static rules, initialisation, order and races.
 //! * `exec`, `elem`, `memory`, `gemm`: what instructions do to bytes.
 //! * `cluster`: several cores and their collectives.
-//! * `run`, `tensor_time`, `dma`, `rings`: when they do it.
+//! * `run`, `tensor_time`, `dma`, `rings`, `interleave`: when they do it.
 //!
 //! Deliberately absent: the compiler. The simulator judges programs by the documented facts alone.
 //!
@@ -19,6 +19,7 @@ mod dma;
 mod elem;
 mod exec;
 mod gemm;
+mod interleave;
 mod live;
 mod memory;
 mod name;

@@ -10,6 +10,7 @@ use ferrite_ir::machine::cost::{DgeMode, Time};
 
 use crate::check::region::{self, Mem, Region};
 use crate::dma::{TransferCost, indirect_cost, transfer_cost};
+use crate::interleave;
 use crate::memory::HbmLayout;
 use crate::name;
 
@@ -136,10 +137,9 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
             );
         }
         let accesses = (start, b.out.accesses.len() as u32);
-        b.out.transfers.push(TransferStep {
-            cost: transfer_cost(transfer, number, model),
-            accesses,
-        });
+        let mut cost = transfer_cost(transfer, number, model);
+        cost.load.ways = interleave::shares(transfer, &b.out.layout, model);
+        b.out.transfers.push(TransferStep { cost, accesses });
     }
     for engine in Engine::ALL {
         let steps = program

@@ -3,12 +3,14 @@
 //! Every engine has one ring per queue, served in order. An engine gives its rings a packet each in turn; packets are short (4 KiB), so
 //! turns are modelled as rates: each ring with work has the share of the engine that the length of its packets gives it. Loads (whatever
 //! reads HBM) and stores are two such groups beside each other, slowed alike where their sum exceeds what the engine can move. All engines share
-//! the bandwidth of HBM: what would exceed it slows every transfer that touches HBM alike. Rates change only when a transfer
+//! the bandwidth of HBM: what would exceed it slows every transfer that touches HBM alike. A transfer whose bytes meet on a few of the memory's ways
+//! has no more than these give, shared with the others that meet there. Rates change only when a transfer
 //! enters or leaves an engine, so time is spent per transfer, not per packet.
 //!
 //! Times are picoseconds; rates inside are f64, completion times whole.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -25,6 +27,8 @@ pub struct Load {
     pub packet_ps: u64,
     /// Whether it is a store: nothing is read from HBM.
     pub store: bool,
+    /// The part of its HBM bytes that goes to each way of the memory, if it is not spread evenly (see [`crate::interleave`]).
+    pub ways: Option<Arc<[f64]>>,
 }
 
 /// Engines that have finished a transfer at one moment.
@@ -46,6 +50,7 @@ struct Flight {
     hbm_rate: f64,
     packet_ps: f64,
     store: bool,
+    ways: Option<Arc<[f64]>>,
     left: u32,
     begun: u64,
 }
@@ -55,6 +60,10 @@ struct Flight {
 struct Active {
     queue: u16,
     flight: u32,
+    /// What is left of the pause before it, picoseconds of the engine's time. HBM does not slow it.
+    pause: f64,
+    /// The part of the engine's time that the ring has.
+    turn: f64,
     /// Work left, picoseconds at full rate.
     left: f64,
     /// Work done per picosecond.
@@ -81,6 +90,10 @@ pub struct Rings {
     both: f64,
     /// Bytes per picosecond that HBM gives.
     cap: f64,
+    /// Bytes per picosecond that one way of HBM gives.
+    way: f64,
+    /// Heads of rings whose bytes meet on a few ways.
+    uneven: u32,
     /// Bytes per picosecond that something else takes of it.
     foreign: f64,
     /// Bytes per picosecond that all transfers together want, and get.
@@ -94,8 +107,8 @@ pub struct Rings {
 
 impl Rings {
     /// `engines` idle engines with `queues` rings each; `switch_ps` passes between two transfers of a ring, `cap` is in bytes per
-    /// picosecond, `both` is the rate of loads and stores beside each other over their rates alone.
-    pub fn new(engines: usize, queues: usize, switch_ps: u64, both: f64, cap: f64) -> Rings {
+    /// picosecond (`way` for one of its ways), `both` is the rate of loads and stores beside each other over their rates alone.
+    pub fn new(engines: usize, queues: usize, switch_ps: u64, both: f64, cap: f64, way: f64) -> Rings {
         let engine = Engine {
             behind: vec![VecDeque::new(); queues],
             ..Engine::default()
@@ -108,6 +121,8 @@ impl Rings {
             switch_ps: switch_ps as f64,
             both,
             cap,
+            way,
+            uneven: 0,
             foreign: 0.0,
             demand: 0.0,
             moved: 0.0,
@@ -150,6 +165,7 @@ impl Rings {
             hbm_rate: load.hbm_bytes as f64 / work.max(1) as f64,
             packet_ps: load.packet_ps.max(1) as f64,
             store: load.store,
+            ways: load.ways.clone(),
             left: self.engines.len() as u32,
             begun: u64::MAX,
         };
@@ -180,14 +196,17 @@ impl Rings {
     fn begin(&mut self, engine: usize, queue: u16, id: u32, switch: f64) {
         let flight = &mut self.flights[id as usize];
         flight.begun = flight.begun.min(self.now);
-        let left = flight.engine_ps.get(engine).copied().unwrap_or(0) as f64 + switch;
+        let left = flight.engine_ps.get(engine).copied().unwrap_or(0) as f64;
         self.engines[engine].active.push(Active {
             queue,
             flight: id,
+            pause: switch,
+            turn: 0.0, // until the rates are worked out
             left,
             rate: 0.0,
         });
         self.active += 1;
+        self.uneven += u32::from(self.flights[id as usize].ways.is_some());
     }
 
     /// Lets time pass until `now`; what finishes is added to `out`.
@@ -208,7 +227,9 @@ impl Rings {
             let mut i = 0;
             while i < self.engines[e].active.len() {
                 let a = &mut self.engines[e].active[i];
-                a.left -= a.rate * passed;
+                let paused = (a.pause / a.turn).min(passed);
+                a.pause = (a.pause - paused * a.turn).max(0.0);
+                a.left -= a.rate * (passed - paused);
                 if a.left >= 0.5 {
                     i += 1;
                     continue;
@@ -216,6 +237,7 @@ impl Rings {
                 let (queue, id) = (a.queue, a.flight);
                 self.engines[e].active.remove(i);
                 self.active -= 1;
+                self.uneven -= u32::from(self.flights[id as usize].ways.is_some());
                 self.stale = true;
                 self.finish(id, out);
                 let next = if self.engines[e].waiting > 0 {
@@ -264,7 +286,7 @@ impl Rings {
         let mut demand = 0.0;
         for engine in &mut self.engines {
             if let [only] = engine.active.as_mut_slice() {
-                only.rate = 1.0;
+                (only.turn, only.rate) = (1.0, 1.0);
                 demand += self.flights[only.flight as usize].hbm_rate;
                 continue;
             }
@@ -280,9 +302,13 @@ impl Rings {
             };
             for a in &mut engine.active {
                 let flight = &self.flights[a.flight as usize];
-                a.rate = share * flight.packet_ps / turns[usize::from(flight.store)];
+                a.turn = share * flight.packet_ps / turns[usize::from(flight.store)];
+                a.rate = a.turn;
                 demand += a.rate * flight.hbm_rate;
             }
+        }
+        if self.uneven > 0 {
+            demand -= self.meet();
         }
         self.demand = demand + self.foreign;
         // Something is always left for the transfers.
@@ -298,13 +324,44 @@ impl Rings {
         }
     }
 
+    /// Slows transfers that want more of a way than it gives; bytes per picosecond that they all want less.
+    fn meet(&mut self) -> f64 {
+        let mut even = 0.0;
+        let mut wanted: SmallVec<[f64; 8]> = SmallVec::new();
+        for a in self.engines.iter().flat_map(|e| &e.active) {
+            let flight = &self.flights[a.flight as usize];
+            let rate = a.rate * flight.hbm_rate;
+            let Some(ways) = &flight.ways else {
+                even += rate;
+                continue;
+            };
+            wanted.resize(ways.len(), 0.0);
+            wanted
+                .iter_mut()
+                .zip(ways.iter())
+                .for_each(|(all, share)| *all += rate * share);
+        }
+        // What is spread evenly takes a little of every way first; something is always left.
+        let left = (self.way - even / wanted.len().max(1) as f64).max(self.way / 16.0);
+        let mut less = 0.0;
+        for a in self.engines.iter_mut().flat_map(|e| &mut e.active) {
+            let flight = &self.flights[a.flight as usize];
+            let Some(ways) = &flight.ways else { continue };
+            let used = ways.iter().zip(&wanted).filter(|(share, _)| **share > 0.0);
+            let slow = used.fold(1.0, |slow: f64, (_, all)| slow.min(left / all));
+            less += a.rate * flight.hbm_rate * (1.0 - slow);
+            a.rate *= slow;
+        }
+        less
+    }
+
     /// When the next transfer leaves an engine, if nothing else happens.
     pub fn next(&mut self) -> Option<u64> {
         self.settle();
         let mut soonest = f64::INFINITY;
         for a in self.engines.iter().flat_map(|e| &e.active) {
             if a.rate > 0.0 {
-                soonest = soonest.min(a.left / a.rate);
+                soonest = soonest.min(a.pause / a.turn + a.left / a.rate);
             }
         }
         soonest.is_finite().then(|| self.now + (soonest.ceil() as u64).max(1))
@@ -321,6 +378,7 @@ mod tests {
             hbm_bytes,
             packet_ps: 100,
             store: false,
+            ways: None,
         }
     }
 
@@ -348,14 +406,21 @@ mod tests {
 
     #[test]
     fn a_ring_is_served_in_order_with_a_pause_between() {
-        let rings = Rings::new(2, 1, 10, 0.8, 1e9);
+        let rings = Rings::new(2, 1, 10, 0.8, 1e9, 1e9);
         let l = load(&[100, 50], 0);
         assert_eq!(ends(rings, &[(0, 0, l.clone()), (0, 0, l)]), [100, 210]);
     }
 
     #[test]
+    fn a_slow_memory_does_not_slow_the_pause() {
+        let rings = Rings::new(1, 1, 10, 0.8, 0.5, 1.0);
+        let l = load(&[100], 100);
+        assert_eq!(ends(rings, &[(0, 0, l.clone()), (0, 0, l)]), [200, 410]);
+    }
+
+    #[test]
     fn rings_take_turns() {
-        let rings = Rings::new(1, 2, 0, 0.8, 1e9);
+        let rings = Rings::new(1, 2, 0, 0.8, 1e9, 1e9);
         // Both at half rate until the short one is through.
         assert_eq!(
             ends(rings, &[(0, 0, load(&[1000], 0)), (0, 1, load(&[100], 0))]),
@@ -366,7 +431,7 @@ mod tests {
     #[test]
     fn hbm_is_shared() {
         // Two engines want 1 byte per picosecond each of 1 in all; what stays on chip is not slowed.
-        let rings = Rings::new(2, 2, 0, 0.8, 1.0);
+        let rings = Rings::new(2, 2, 0, 0.8, 1.0, 1.0);
         let both = [(0, 0, load(&[1000, 1000], 2000))];
         assert_eq!(ends(rings.clone(), &both), [2000]);
         let mixed = [(0, 0, load(&[1000, 0], 2000)), (0, 1, load(&[0, 500], 0))];
@@ -376,7 +441,7 @@ mod tests {
 
     #[test]
     fn loads_and_stores_run_beside_each_other() {
-        let rings = Rings::new(1, 2, 0, 0.8, 1e9);
+        let rings = Rings::new(1, 2, 0, 0.8, 1e9, 1e9);
         let store = Load {
             store: true,
             ..load(&[400], 0)
@@ -386,8 +451,25 @@ mod tests {
     }
 
     #[test]
+    fn transfers_that_meet_on_a_way_share_it() {
+        // A way gives 0.25 bytes per picosecond; each wants 1.
+        let rings = Rings::new(1, 2, 0, 0.8, 1e9, 0.25);
+        let on = |ways: &[f64]| Load {
+            ways: Some(ways.into()),
+            ..load(&[1000], 1000)
+        };
+        assert_eq!(ends(rings.clone(), &[(0, 0, on(&[0.0, 1.0]))]), [4000]);
+        assert_eq!(ends(rings.clone(), &[(0, 0, on(&[0.5, 0.5]))]), [2000]);
+        // Two in turn on one engine, at half its rate each: apart, then on one way.
+        let apart = [(0, 0, on(&[0.0, 1.0])), (0, 1, on(&[1.0, 0.0]))];
+        assert_eq!(ends(rings.clone(), &apart), [4000, 4000]);
+        let meeting = [(0, 0, on(&[0.0, 1.0])), (0, 1, on(&[0.0, 1.0]))];
+        assert_eq!(ends(rings, &meeting), [8000, 8000]);
+    }
+
+    #[test]
     fn engines_work_apart() {
-        let rings = Rings::new(2, 1, 0, 0.8, 1e9);
+        let rings = Rings::new(2, 1, 0, 0.8, 1e9, 1e9);
         // The second transfer's work is on the engine that the first leaves idle.
         assert_eq!(
             ends(rings, &[(0, 0, load(&[1000, 1], 0)), (0, 0, load(&[1, 400], 0))]),

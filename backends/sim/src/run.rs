@@ -191,6 +191,7 @@ impl<'a> Run<'a> {
             model.ring_switch_ps(),
             model.dma_duplex_factor(),
             model.hbm.cap_gb_per_s / 1000.0,
+            model.hbm.gb_per_s_per_chip / model.hbm.interleave_ways as f64 / 1000.0,
         );
         let record = options.timeline.then(|| {
             rings.traffic = Some(Series::default());

@@ -312,52 +312,42 @@ fn gqa() -> Kernel {
     k
 }
 
-/// C-36: norm of rows of `n` bf16 elements, scaled by gamma and quantised to fp8; one core's half of the rows, one buffer of each kind.
+/// C-36: norm of rows of `n` bf16 elements, scaled by gamma and quantised to fp8; one core's part of the rows. As in the library's source: gamma is loaded with
+/// every tile, the norm is written over the operand, the squares are fp32, and a tile's operations follow each other ("sequentially with no parallelism").
+/// The stack allocator gives every iteration the same addresses, so there is one buffer of each kind.
 fn norm_quantise(rows: u64, n: u32) -> Kernel {
     let mut k = Kernel::new();
-    let (x, gamma, out) = (
-        k.input(rows * u64::from(n) * 2),
-        k.input(u64::from(n) * 2),
-        k.output(rows * u64::from(n)),
-    );
-    let (xt, yt, qt) = (k.sbuf(2 * n), k.sbuf(2 * n), k.sbuf(n));
-    let (ones, row, words) = (k.sbuf(256), k.sbuf(2 * n), k.ring(2, 16));
+    let wide = u64::from(n);
+    let (x, gamma, out) = (k.input(rows * wide * 2), k.input(wide * 2), k.output(rows * (wide + 4)));
+    let (xt, squares, qt) = (k.sbuf(2 * n), k.sbuf(4 * n), k.sbuf(n));
+    let (ones, row, words) = (k.sbuf(256), k.sbuf(2 * n), k.sbuf(16));
     k.zero(Engine::GpSimd, view(ones, 1, 0, BF16, 128));
-    let from = Rows {
-        buffer: gamma,
-        offset: 0,
-        step: u64::from(n) * 2,
-    };
-    k.load(view(row, 1, 0, BF16, n), from);
     let banks: Ring = k.banks(8);
     let mut bank = 0;
-    for tile in 0..rows / 128 {
-        let words = words.at(tile as usize);
-        let one = |i: u32| view(words, 128, i * 4, F32, 1);
-        let wide = |t| view(t, 128, 0, BF16, n);
-        let from = Rows {
-            buffer: x,
-            offset: tile * 128 * u64::from(n) * 2,
-            step: u64::from(n) * 2,
-        };
-        k.load(wide(xt), from);
-        k.activation_sum(wide(yt), wide(xt), ActFunc::Square, Some(one(0)));
+    for first in (0..rows).step_by(128) {
+        let lanes = (rows - first).min(128) as u16;
+        let one = |i: u32| view(words, lanes, i * 4, F32, 1);
+        let all = |t| view(t, lanes, 0, BF16, n);
+        let at = |buffer, offset, step| Rows { buffer, offset, step };
+        k.load(all(xt), at(x, first * wide * 2, wide * 2));
+        k.load_by(Engine::Scalar, view(row, 1, 0, BF16, n), at(gamma, 0, wide * 2));
+        k.activation_sum(view(squares, lanes, 0, F32, n), all(xt), ActFunc::Square, Some(one(0)));
         k.activation(one(1), one(0), ActFunc::Rsqrt);
         for start in (0..n).step_by(512) {
-            let psum = view(banks.at(bank), 128, 0, F32, 512);
+            let psum = view(banks.at(bank), lanes, 0, F32, 512);
             bank += 1;
-            let piece = |t| view(t, 128, start * 2, BF16, 512);
+            let piece = view(xt, lanes, start * 2, BF16, 512);
             k.matmul(
                 psum.clone(),
-                view(ones, 1, 0, BF16, 128),
+                view(ones, 1, 0, BF16, u32::from(lanes)),
                 view(row, 1, start * 2, BF16, 512),
                 false,
             );
             k.compute(
                 Engine::Vector,
                 Inst::ScalarTensorTensor {
-                    dst: piece(yt),
-                    src: piece(xt),
+                    dst: piece.clone(),
+                    src: piece,
                     first: ScalarStep::per_partition(AluOp::Multiply, one(1)),
                     b: psum,
                     op1: AluOp::Multiply,
@@ -365,7 +355,9 @@ fn norm_quantise(rows: u64, n: u32) -> Kernel {
                 },
             );
         }
-        reduce(&mut k, one(2), wide(yt), AluOp::Max, false);
+        reduce(&mut k, one(2), all(xt), AluOp::Max, false);
+        k.activation(one(2), one(2), ActFunc::Copy);
+        k.tensor_scalar(one(2), one(2), AluOp::Max, 1e-5);
         k.compute(
             Engine::Vector,
             Inst::Reciprocal {
@@ -373,13 +365,9 @@ fn norm_quantise(rows: u64, n: u32) -> Kernel {
                 src: one(2),
             },
         );
-        k.tensor_per_partition(view(qt, 128, 0, F8E4M3, n), wide(yt), AluOp::Multiply, one(3));
-        let to = Rows {
-            buffer: out,
-            offset: tile * 128 * u64::from(n),
-            step: u64::from(n),
-        };
-        k.store(to, view(qt, 128, 0, F8E4M3, n));
+        k.tensor_per_partition(view(qt, lanes, 0, F8E4M3, n), all(xt), AluOp::Multiply, one(3));
+        k.store(at(out, first * (wide + 4), wide + 4), view(qt, lanes, 0, F8E4M3, n));
+        k.store(at(out, first * (wide + 4) + wide, wide + 4), one(2));
     }
     k
 }
@@ -388,7 +376,8 @@ fn norm_quantise(rows: u64, n: u32) -> Kernel {
 pub fn points() -> Vec<Point> {
     use Class::{Mixed, Vector};
 
-    let less = "by the rates of C-16, which are from the same kernel, VectorE works half of the published time per tile; what fills the other half no document says";
+    let target = "the publication calls it a target, not a measurement; the profile of the same kernel that is published (above) is met. A tile of 128 rows takes 102.9 and \
+                  48.6 us in these targets, and the operations of the source, one after the other, 79.9 and 42.2";
     vec![
         Point::new("B-5", "trn1", Mixed, "gqa_full B1 N4096 QH16 KH8 D128", 19.11e6, gqa),
         Point::new(
@@ -399,7 +388,17 @@ pub fn points() -> Vec<Point> {
             12.0e6,
             bmm_softmax,
         )
-        .because("ours moves its 2.7 GB at 284 GB/s, loads beside stores; the published run 2.6 GB at 218"),
+        .because(
+            "rows that come back from HBM: with one buffer for them, not two, it is 12.8 ms (+6 %); how far the vendor's schedule overlaps them is not published",
+        ),
+        Point::new(
+            "C-36 (profile)",
+            "trn2",
+            Vector,
+            "RMSNorm + quantise bf16 -> fp8, 80 rows of 16,384: 27 to 113 us",
+            86_000.0,
+            || norm_quantise(80, 16384),
+        ),
         Point::new(
             "C-36 (2K x 8192)",
             "trn2",
@@ -408,18 +407,18 @@ pub fn points() -> Vec<Point> {
             458_200.0,
             || norm_quantise(1024, 8192),
         )
-        .because(less),
+        .because(target),
         Point::new("C-36 (32K x 8192)", "trn2", Vector, "the same", 6.287e6, || {
             norm_quantise(16384, 8192)
         })
-        .because(less),
+        .because(target),
         Point::new("C-36 (2K x 16384)", "trn2", Vector, "the same", 866_810.0, || {
             norm_quantise(1024, 16384)
         })
-        .because(less),
+        .because(target),
         Point::new("C-36 (32K x 16384)", "trn2", Vector, "the same", 13.2144e6, || {
             norm_quantise(16384, 16384)
         })
-        .because(less),
+        .because(target),
     ]
 }

@@ -184,7 +184,7 @@ impl Reader {
 
 /// Refuses values that the cost functions and the simulator cannot work with.
 fn check(m: &MachineModel) -> Result<(), Diagnostic> {
-    let positive: [(&str, f64); 32] = [
+    let positive: [(&str, f64); 34] = [
         ("clocks.tensor_mhz", m.clocks.tensor_mhz as f64),
         ("clocks.vector_mhz", m.clocks.vector_mhz as f64),
         ("clocks.scalar_mhz", m.clocks.scalar_mhz as f64),
@@ -199,6 +199,8 @@ fn check(m: &MachineModel) -> Result<(), Diagnostic> {
         ("psum.address_alignment_bytes", m.psum.address_alignment_bytes as f64),
         ("hbm.address_alignment_bytes", m.hbm.address_alignment_bytes as f64),
         ("hbm.cap_gb_per_s", m.hbm.cap_gb_per_s),
+        ("hbm.interleave_ways", m.hbm.interleave_ways as f64),
+        ("hbm.interleave_bytes", m.hbm.interleave_bytes as f64),
         ("dma.engines", m.dma.engines as f64),
         ("dma.queues_per_engine", m.dma.queues_per_engine as f64),
         ("dma.partitions_per_engine", m.dma.partitions_per_engine as f64),

@@ -72,6 +72,10 @@ pub struct Hbm {
     pub cores_per_stack: u64,
     /// What the DMA engines of one core can draw at most, GB/s, reads and writes together.
     pub cap_gb_per_s: f64,
+    /// Parts of the chip's memory, each with an equal part of its bandwidth, that consecutive addresses go round; 1 where no access pattern is slower than another.
+    pub interleave_ways: u64,
+    /// Consecutive bytes in one of them.
+    pub interleave_bytes: u64,
     /// Alignment our planner gives to HBM buffers, bytes.
     pub address_alignment_bytes: u64,
 }
