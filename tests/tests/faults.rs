@@ -9,9 +9,12 @@ use ferrite_ir::dtype::DType;
 use ferrite_ir::isa::{
     Ap, ApDim, DmaSpace, Engine, Inst, Instr, Op, Program, Role, Transfer, Update, UpdateAt, UpdateKind, Wait,
 };
+use ferrite_ir::machine::MachineModel;
 use ferrite_neff::{Compression, Container, Neff, ReadOptions, WriteOptions};
 use ferrite_sim::{Options, Simulator};
 use proptest::prelude::*;
+
+use crate::order::Judge;
 
 const MODELS: [&str; 2] = ["vit_tiny_forward", "mlp_train_adam"];
 const TARGETS: [&str; 2] = ["inf2", "trn2"];
@@ -76,41 +79,57 @@ fn compiled_models_have_no_findings() {
     }
 }
 
-#[test]
-fn a_deleted_wait_is_found_and_names_both_sides() {
-    for (name, program) in programs() {
-        let waits = spread(&places(&program, |i| i.wait.is_some()), 60);
-        let (mut found, mut races) = (0, 0);
-        for &(e, i) in &waits {
-            let mut broken = program.clone();
-            broken.streams[e][i].wait = None;
-            let message = finding(&broken);
-            if message.is_empty() {
-                continue; // what the wait proved follows from others too
+/// Deletes every wait of a program, one after the other. What the simulator does not find has to be proved harmless by [`Judge`], which shares nothing
+/// with it: the waits that are left still order every two accesses to a byte.
+fn delete_every_wait(name: &str, program: &Program) {
+    let machine = MachineModel::target(&program.target).expect("known target");
+    let judge = Judge::new(program, &machine);
+    assert_eq!(judge.unordered_without(None), None, "{name}, nothing deleted");
+    let (mut races, mut silent) = (0, 0);
+    let waits = places(program, |i| i.wait.is_some());
+    for (n, &(e, i)) in waits.iter().enumerate() {
+        let mut broken = program.clone();
+        broken.streams[e][i].wait = None;
+        let message = finding(&broken);
+        let place = format!("{name}, stream {e}, instruction {i}");
+        let (race, unwritten) = (message.contains("data race"), message.contains("wrote"));
+        // The judge is slow: of what is found it confirms a part.
+        if message.is_empty() || n % 8 == 0 {
+            match judge.unordered_without(Some((e, i))) {
+                Some(pair) => assert!(!message.is_empty(), "{place}: not found, but nothing orders {pair}"),
+                // In order all the same; a semaphore may still be used in a way that depends on time.
+                None => assert!(!race && !unwritten, "{place} is proved harmless: {message}"),
             }
-            found += 1;
-            races += usize::from(message.contains("data race"));
-            assert!(
-                ["data race", "nothing wrote", "semaphore", "no matmul wrote"]
-                    .iter()
-                    .any(|what| message.contains(what)),
-                "{name}, stream {e}, instruction {i}: {message}"
-            );
-            // The other side of a reset is a queue or an engine.
-            let sides = named(&message) + usize::from(message.contains("resets semaphore"));
-            assert!(
-                sides >= 2,
-                "{name}, stream {e}, instruction {i} names one side: {message}"
-            );
         }
-        assert!(races > 0, "{name}: no race among {found} findings");
-        // The order that the others prove is enough without them.
-        assert!(
-            found * 2 >= waits.len(),
-            "{name}: {found} of {} deletions found",
-            waits.len()
-        );
+        if message.is_empty() {
+            silent += 1;
+            continue;
+        }
+        races += usize::from(race);
+        assert!(race || unwritten || message.contains("semaphore"), "{place}: {message}");
+        // The other side of a reset is a queue or an engine.
+        let sides = named(&message) + usize::from(message.contains("resets semaphore"));
+        assert!(sides >= 2, "{place} names one side: {message}");
     }
+    eprintln!(
+        "{name}: of {} deleted waits {} are found ({races} as races), {silent} proved redundant",
+        waits.len(),
+        waits.len() - silent
+    );
+    assert!(races > 0, "{name}: no race among the findings");
+}
+
+#[test]
+fn a_deleted_wait_is_found_or_proved_redundant() {
+    std::thread::scope(|scope| {
+        let all = programs().into_iter();
+        let threads: Vec<_> = all
+            .map(|(name, p)| scope.spawn(move || delete_every_wait(&name, &p)))
+            .collect();
+        for thread in threads {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    });
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod fuzz_smoke;
 mod images;
 mod legalize;
 mod open_dimensions;
+mod order;
 mod random_ops;
 mod random_programs;
 mod tile_backend;
