@@ -5,7 +5,9 @@
 // Needs `playwright-core`, found through NODE_PATH or beside the script.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
-import { resolve } from "node:path";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 
 const require = createRequire(resolve(process.cwd(), "x.js"));
 const { chromium } = require("playwright-core");
@@ -79,6 +81,38 @@ await linked.goto(`${url}#zoom=0.25,0.5&search=matmul`);
 const part = await linked.$eval("#timeline", (c) => [Number(c.dataset.from), Number(c.dataset.to)]);
 check("a link opens its part", Math.abs(part[0] / whole.to - 0.25) < 0.01 && Math.abs(part[1] / whole.to - 0.5) < 0.01, part);
 check("and its search", Number(await linked.$eval("#found", (f) => f.dataset.count)) === count, null);
+
+// A profile of half a million intervals: its own, over and over, in the same time. What is drawn must not grow with them; how long it takes is told.
+const text = readFileSync(page_file, "utf8");
+const start = text.indexOf(">", text.indexOf('id="data"')) + 1, stop = text.indexOf("</script>", start);
+const data = JSON.parse(text.slice(start, stop));
+const times = Math.ceil(500000 / data.spans.length);
+data.spans = data.spans.flatMap((s) => Array.from({ length: times }, (_, i) => [s[0], s[1], s[2] + (s[3] * i) / times, s[3] / times, ...s.slice(4)]));
+for (const s of data.spans) s[2] = Math.min(s[2], data.end);
+data.spans.sort((a, b) => a[2] - b[2]);
+const large_file = join(mkdtempSync(join(tmpdir(), "report-")), "large.html");
+writeFileSync(large_file, text.slice(0, start) + JSON.stringify(data).replaceAll("</", "<\\/") + text.slice(stop));
+const large = await context.newPage();
+await large.goto(pathToFileURL(large_file).href);
+const spent = await large.evaluate(() => {
+  const canvas = document.getElementById("timeline"), out = { bars: {}, ms: {} };
+  const step = (what, run) => {
+    const begun = performance.now();
+    run();
+    out.ms[what] = Math.round(performance.now() - begun);
+    out.bars[what] = Number(canvas.dataset.bars);
+  };
+  step("all", () => window.ferrite.zoom(0, Infinity));
+  step("part", () => window.ferrite.zoom(0, Number(canvas.dataset.to) / 1000));
+  step("search", () => window.ferrite.search("matmul"));
+  step("found", () => window.ferrite.zoom(0, Infinity));
+  out.ms.load = Math.round(performance.getEntriesByType("navigation")[0].domComplete);
+  out.most = Number(canvas.dataset.drawn) * canvas.clientWidth * 2;
+  return out;
+});
+rmSync(dirname(large_file), { recursive: true });
+console.log(`${data.spans.length} intervals, ${(JSON.stringify(data).length / 1e6).toFixed(0)} MB: milliseconds ${JSON.stringify(spent.ms)}, bars ${JSON.stringify(spent.bars)}`);
+check("a large profile draws as many bars as there are pixels, not intervals", Object.values(spent.bars).every((n) => n > 0 && n <= 2 * spent.most), spent);
 
 await browser.close();
 process.exit(failures.length ? 1 : 0);

@@ -9,10 +9,10 @@
   const context = canvas.getContext("2d");
   const LEFT = 150, ROW = 22, SERIES = 56, AXIS = 20;
   const end = Math.max(data.end, 1);
-  let from = 0, to = end, query = "", hits = [], hit = -1;
+  let from = 0, to = end, query = "", hits = [], hit = -1, drawn = 0;
 
   // Intervals by track, in order of their start, so that only what is visible is drawn.
-  const rows = data.tracks.map(() => ({ spans: [], stalls: [] }));
+  const rows = data.tracks.map(() => ({ spans: [], stalls: [], hits: [] }));
   data.spans.forEach((s) => rows[s[0]].spans.push(s));
   data.stalls.forEach((s) => rows[s[0]].stalls.push(s));
   const used = data.tracks.map((_, i) => i).filter((i) => rows[i].spans.length > 0);
@@ -25,7 +25,9 @@
   };
   const colors = data.names.map(color);
   const time = (ns) => (ns >= 1e6 ? (ns / 1e6).toFixed(3) + " ms" : ns >= 1e3 ? (ns / 1e3).toFixed(3) + " us" : ns.toFixed(1) + " ns");
-  const matches = (s) => data.names[s[1]].toLowerCase().includes(query) || data.sources[s[6]].toLowerCase().includes(query);
+  // Whether an interval is looked for; texts are compared once for all intervals that have them.
+  let named = [], from_source = [];
+  const matches = (s) => named[s[1]] || from_source[s[6]];
   const x = (ns) => LEFT + ((ns - from) / (to - from)) * (canvas.clientWidth - LEFT);
   const at = (px) => from + ((px - LEFT) / (canvas.clientWidth - LEFT)) * (to - from);
 
@@ -39,18 +41,37 @@
     return Math.max(0, low - 64);
   };
 
+  // First index from `low` on whose interval starts at `ns` or later.
+  const after = (list, start, ns, low) => {
+    let high = list.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (list[middle][start] < ns) low = middle + 1; else high = middle;
+    }
+    return low;
+  };
+
+  // Draws what can be seen of a row: whatever starts in a pixel that is full already is passed over by a search, so that the work
+  // depends on the width of the canvas and not on the number of intervals.
   function bars(list, start, top, tall, fill) {
+    const width = canvas.clientWidth, scale = (width - LEFT) / (to - from);
     let last = -1;
     for (let i = first(list, start, from); i < list.length && list[i][start] < to; i++) {
-      const s = list[i], left = Math.max(x(s[start]), LEFT), right = x(s[start] + s[start + 1]);
-      if (right < LEFT || (right <= last && right - left < 1)) continue;
+      const s = list[i], left = Math.max(LEFT + (s[start] - from) * scale, LEFT), right = LEFT + (s[start] + s[start + 1] - from) * scale;
+      if (right < LEFT) continue;
+      if (right <= last && right - left < 1) {
+        i = after(list, start, from + (last - LEFT) / scale, i + 1) - 1;
+        continue;
+      }
       context.fillStyle = fill(s);
       context.fillRect(left, top, Math.max(right - left, 0.7), tall);
-      last = right;
+      last = Math.max(right, left + 0.7);
+      drawn++;
     }
   }
 
   function draw() {
+    drawn = 0;
     const scale = window.devicePixelRatio || 1;
     canvas.width = canvas.clientWidth * scale;
     canvas.height = height * scale;
@@ -69,7 +90,8 @@
       context.fillStyle = i % 2 ? "#f7f9fb" : "#ffffff";
       context.fillRect(0, top, canvas.clientWidth, ROW);
       bars(rows[track].stalls, 1, top + 16, 3, () => "#e8590c");
-      bars(rows[track].spans, 2, top + 3, 12, (s) => (query && !matches(s) ? "#e4e7eb" : colors[s[1]]));
+      bars(rows[track].spans, 2, top + 3, 12, query ? () => "#e4e7eb" : (s) => colors[s[1]]);
+      if (query) bars(rows[track].hits, 2, top + 3, 12, (s) => colors[s[1]]);
       context.fillStyle = "#1f2933";
       context.fillText(data.tracks[track], 4, top + 14, LEFT - 8);
     });
@@ -91,6 +113,7 @@
     canvas.dataset.from = from.toFixed(0);
     canvas.dataset.to = to.toFixed(0);
     canvas.dataset.drawn = String(used.length);
+    canvas.dataset.bars = String(drawn);
   }
 
   function zoom(a, b) {
@@ -102,7 +125,10 @@
 
   function search(text) {
     query = text.trim().toLowerCase();
+    [named, from_source] = [data.names, data.sources].map((texts) => texts.map((t) => t.toLowerCase().includes(query)));
     hits = query ? data.spans.filter(matches) : [];
+    rows.forEach((row) => { row.hits = []; });
+    hits.forEach((s) => rows[s[0]].hits.push(s));
     hit = -1;
     const sum = hits.reduce((total, s) => total + s[3], 0);
     found.textContent = query ? `${hits.length} found, ${time(sum)} together` : "";
