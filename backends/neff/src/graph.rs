@@ -21,6 +21,9 @@ use crate::schema::{Definition, DmaElement, EngineFile, OneOrMany, QueueSet, Var
 /// ([`Transfer::semaphore`]).
 const RINGS: u32 = 16;
 
+/// Engines' files of more bytes than this together are read side by side.
+const PARALLEL: usize = 1 << 20;
+
 /// Adds the files of `program` to `files`, under `folder`. Inputs and outputs are not here but in `neff.json`.
 pub(crate) fn write(program: &Program, folder: &str, files: &mut Files) -> Result<(), Diagnostic> {
     let names: Vec<&str> = program.vars.iter().map(|v| v.name.as_str()).collect();
@@ -94,23 +97,49 @@ pub(crate) fn read(folder: &str, definition_path: &str, files: &Files) -> Result
         .map(|(index, q)| (q.name.as_str(), index as u16))
         .collect();
 
-    let mut transfers: BTreeMap<u32, Transfer> = BTreeMap::new();
-    for engine in Engine::ALL {
+    let read_engine = |engine: Engine| {
         let (json, bin) = definition.engine_files(engine);
+        let mut transfers = Vec::new();
+        let path = in_folder(json);
         if !json.is_empty() {
-            let path = in_folder(json);
             let file: EngineFile = parse_json(&path, get(files, &path)?)?;
             for element in file.dma {
                 let id = element.id;
-                let transfer = read_transfer(element, &queue_numbers, &numbers, &path)?;
-                if transfers.insert(id, transfer).is_some() {
-                    return Err(malformed(&path, format!("transfer {id} stands twice in the graph")));
-                }
+                transfers.push((id, read_transfer(element, &queue_numbers, &numbers, &path)?));
             }
         }
+        let mut stream = Vec::new();
         if !bin.is_empty() {
             let path = in_folder(bin);
-            program.streams[engine.index()] = encoding::decode(&path, get(files, &path)?)?;
+            stream = encoding::decode(&path, get(files, &path)?)?;
+        }
+        Ok((path, transfers, stream))
+    };
+    let size = |name: &str| files.get(&in_folder(name)).map_or(0, Bytes::len);
+    let all: usize = Engine::ALL
+        .iter()
+        .map(|&e| definition.engine_files(e))
+        .map(|(a, b)| size(a) + size(b))
+        .sum();
+    let engines: Vec<Result<_, Diagnostic>> = if all < PARALLEL {
+        Engine::ALL.into_iter().map(read_engine).collect()
+    } else {
+        std::thread::scope(|scope| {
+            let read_engine = &read_engine;
+            let threads = Engine::ALL.map(|engine| scope.spawn(move || read_engine(engine)));
+            let done = threads.into_iter().map(|t| t.join());
+            done.map(|d| d.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    };
+    let mut transfers: BTreeMap<u32, Transfer> = BTreeMap::new();
+    for (slot, engine) in program.streams.iter_mut().zip(engines) {
+        let (path, list, stream) = engine?;
+        *slot = stream;
+        for (id, transfer) in list {
+            if transfers.insert(id, transfer).is_some() {
+                return Err(malformed(&path, format!("transfer {id} stands twice in the graph")));
+            }
         }
     }
     let count = transfers.len();

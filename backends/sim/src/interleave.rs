@@ -12,6 +12,7 @@ use ferrite_ir::isa::{DmaAccess, DmaSpace, Transfer};
 use ferrite_ir::machine::MachineModel;
 use smallvec::SmallVec;
 
+use crate::check::region::gcd;
 use crate::dma::Runs;
 use crate::memory::HbmLayout;
 
@@ -77,13 +78,6 @@ fn add(access: &DmaAccess, layout: &HbmLayout, granule: u64, bytes: &mut [f64]) 
             at = (at + here) % round;
         }
     }
-}
-
-fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 #[cfg(test)]

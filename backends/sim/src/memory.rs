@@ -210,10 +210,15 @@ impl Memory {
 
     /// Reads one partition of an operand as fp32; `p` counts from the operand's first partition.
     pub fn load_row(&self, ap: &Ap, p: usize, out: &mut Vec<f32>) {
-        let bytes = self.on_chip(ap.space).partition(ap.partition as usize + p);
         out.clear();
-        out.resize(ap.elements(), 0.0);
-        let mut done = 0;
+        self.append_row(ap, p, out);
+    }
+
+    /// The same behind what `out` holds.
+    pub fn append_row(&self, ap: &Ap, p: usize, out: &mut Vec<f32>) {
+        let bytes = self.on_chip(ap.space).partition(ap.partition as usize + p);
+        let mut done = out.len();
+        out.resize(done + ap.elements(), 0.0);
         for_each_run(&ap.dims, ap.offset as usize, ap.dtype.bytes(), |start, step, count| {
             elem::load(ap.dtype, bytes, start, step, &mut out[done..done + count]);
             done += count;

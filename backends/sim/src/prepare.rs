@@ -1,18 +1,20 @@
 //! What is known of every instruction and transfer before the run: times, ports, regions.
 
-use std::collections::HashMap;
-
 use ferrite_ir::isa::{
-    Ap, DmaAccess, DmaDim, DmaOp, DmaSpace, Engine, IndirectKind, Op, OutOfBounds, Program, Role, Space, VarKind,
+    Ap, DmaAccess, DmaDim, DmaOp, DmaSpace, Engine, IndirectKind, Instr, Op, OutOfBounds, Program, Role, Space, Update,
+    VarKind, Wait,
 };
 use ferrite_ir::machine::MachineModel;
 use ferrite_ir::machine::cost::{DgeMode, Time};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::check::region::{self, Mem, Region};
 use crate::dma::{TransferCost, indirect_cost, transfer_cost};
 use crate::interleave;
 use crate::memory::HbmLayout;
 use crate::name;
+use crate::tensor_time::{Loaded, Product};
 
 /// How a step touches a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,33 @@ const PORT_BANK: u32 = 2;
 /// Ports in all.
 pub const PORTS: usize = 16;
 
-/// An instruction.
+/// What the loop of events has to know of an operation.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Nothing besides its time, unless there is data.
+    Plain,
+    /// A stationary operand is loaded.
+    Load(Loaded),
+    /// Index into [`Prepared::products`].
+    Multiply(u32),
+    /// Number of the transfer that is started.
+    Trigger(u32),
+    /// The sequencer's own, without semaphores: it decodes ahead.
+    Sequencer,
+    /// Looked up in the program.
+    Other,
+}
+
+/// An instruction: all that a run for its time needs of most of them, so that it walks through these alone and not through the program, which
+/// is several times as large.
 #[derive(Clone, Debug)]
 pub struct Step {
+    /// What it is.
+    pub kind: Kind,
+    /// Its wait.
+    pub wait: Option<Wait>,
+    /// Its update.
+    pub update: Option<Update>,
     /// Time; of a multiply only known when its stationary operand is.
     pub time: Time,
     /// Ports it occupies while data streams.
@@ -84,12 +110,16 @@ pub struct Prepared {
     pub regions: Vec<Region>,
     /// Accesses of steps and transfers.
     pub accesses: Vec<Access>,
+    /// What multiplies use and write; equal ones share one.
+    pub products: Vec<Product>,
     /// Opcode names.
     pub names: Vec<&'static str>,
     /// Memories that something writes.
     pub written: Vec<bool>,
     /// HBM blocks that hold something before the run.
     pub bound: Vec<bool>,
+    /// By HBM block, the most bytes that every run of every access starts and ends at a multiple of; 0 where there is none.
+    pub grains: Vec<u64>,
     /// Where HBM variables lie.
     pub layout: HbmLayout,
 }
@@ -97,7 +127,11 @@ pub struct Prepared {
 struct Builder<'a> {
     model: &'a MachineModel,
     /// Regions of access patterns that have come before: programs use few tiles, often.
-    known: HashMap<Ap, Option<u32>>,
+    known: FxHashMap<Ap, Option<u32>>,
+    /// The same for sides of transfers, which can be several regions.
+    known_dma: FxHashMap<DmaAccess, SmallVec<[u32; 1]>>,
+    /// Products by the regions of their two operands, and whether they transpose.
+    known_products: FxHashMap<(u32, u32, bool), u32>,
     out: Prepared,
 }
 
@@ -116,13 +150,20 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
         indirect: Default::default(),
         regions: Vec::new(),
         accesses: Vec::new(),
+        products: Vec::new(),
         names: Vec::new(),
         written: vec![false; layout.block_bytes.len() + 2],
+        grains: vec![0; layout.block_bytes.len()],
         bound,
         layout,
     };
-    let known = HashMap::new();
-    let mut b = Builder { model, known, out };
+    let mut b = Builder {
+        model,
+        known: FxHashMap::default(),
+        known_dma: FxHashMap::default(),
+        known_products: FxHashMap::default(),
+        out,
+    };
     for (number, transfer) in program.transfers.iter().enumerate() {
         let start = b.out.accesses.len() as u32;
         for element in &transfer.elements {
@@ -146,7 +187,7 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
             .stream(engine)
             .iter()
             .enumerate()
-            .map(|(i, instr)| b.step(engine, i as u32, &instr.op))
+            .map(|(i, instr)| b.step(engine, i as u32, instr))
             .collect();
         b.out.streams[engine.index()] = steps;
     }
@@ -160,32 +201,55 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
 }
 
 impl Builder<'_> {
-    fn add(&mut self, region: Region, touch: Touch) {
-        self.out.accesses.push((self.out.regions.len() as u32, touch));
+    fn add(&mut self, region: Region) -> u32 {
+        let block = region.mem.block();
+        if let Some(grain) = block.and_then(|b| self.out.grains.get_mut(b as usize)) {
+            region.for_each_run(|low, high| {
+                if *grain == 0 || low % *grain != 0 || high % *grain != 0 {
+                    *grain = region::gcd(region::gcd(*grain, low), high);
+                }
+            });
+        }
         self.out.regions.push(region);
+        self.out.regions.len() as u32 - 1
     }
 
-    fn ap(&mut self, ap: &Ap, touch: Touch) {
+    /// The access of an operand; its region, if it touches anything.
+    fn ap(&mut self, ap: &Ap, touch: Touch) -> Option<u32> {
         let index = match self.known.get(ap) {
             Some(index) => *index,
             None => {
-                let index = region::of_ap(ap).map(|(region, _)| {
-                    self.out.regions.push(region);
-                    self.out.regions.len() as u32 - 1
-                });
+                let index = region::of_ap(ap).map(|(region, _)| self.add(region));
                 self.known.insert(ap.clone(), index);
                 index
             }
         };
-        if let Some(index) = index {
-            self.out.accesses.push((index, touch));
-        }
+        self.out.accesses.extend(index.map(|index| (index, touch)));
+        index
     }
 
     fn dma(&mut self, access: &DmaAccess, touch: Touch) {
-        for region in region::of_dma(access, &self.out.layout, self.model).0 {
-            self.add(region, touch);
+        if let Some(regions) = self.known_dma.get(access) {
+            self.out.accesses.extend(regions.iter().map(|&r| (r, touch)));
+            return;
         }
+        let regions = region::of_dma(access, &self.out.layout, self.model).0;
+        let regions: SmallVec<[u32; 1]> = regions.into_iter().map(|r| self.add(r)).collect();
+        self.out.accesses.extend(regions.iter().map(|&r| (r, touch)));
+        self.known_dma.insert(access.clone(), regions);
+    }
+
+    /// Number of a product whose result and moving operand have these regions.
+    fn product(&mut self, regions: (Option<u32>, Option<u32>), dst: &Ap, moving: &Ap, transpose: bool) -> u32 {
+        let next = self.out.products.len() as u32;
+        let number = match regions {
+            (Some(to), Some(from)) => *self.known_products.entry((to, from, transpose)).or_insert(next),
+            _ => next,
+        };
+        if number == next {
+            self.out.products.push(Product::new(dst, moving, transpose, self.model));
+        }
+        number
     }
 
     fn name(&mut self, op: &Op) -> u16 {
@@ -213,8 +277,10 @@ impl Builder<'_> {
         }
     }
 
-    fn step(&mut self, engine: Engine, index: u32, op: &Op) -> Step {
-        let model = self.model;
+    fn step(&mut self, engine: Engine, index: u32, instr: &Instr) -> Step {
+        let (model, op) = (self.model, &instr.op);
+        let (wait, update) = (instr.wait, instr.update);
+        let mut kind = Kind::Other;
         let start = self.out.accesses.len() as u32;
         let cycles = |n: u64| {
             let ps = model.ps(engine, n);
@@ -232,6 +298,7 @@ impl Builder<'_> {
         let mut table = 0;
         let time = match op {
             Op::Compute(inst) => {
+                kind = Kind::Plain;
                 inst.for_each(|role, ap| {
                     let touch = match role {
                         Role::Read | Role::ReadScalar => Touch::Read,
@@ -257,6 +324,7 @@ impl Builder<'_> {
             Op::ActTableLoad { set } => whole(model.table_load_ps(u64::from(*set))),
             Op::LoadStationary { src } => {
                 self.ap(src, Touch::Read);
+                kind = Kind::Load(Loaded::new(src));
                 model
                     .load_stationary_cost(src.elements() as u64, src.dtype)
                     .to_ps(model, engine)
@@ -265,13 +333,17 @@ impl Builder<'_> {
                 dst,
                 moving,
                 accumulate,
-                ..
+                transpose,
             } => {
-                self.ap(dst, if *accumulate { Touch::Accumulate } else { Touch::Matmul });
-                self.ap(moving, Touch::Read);
+                let to = self.ap(dst, if *accumulate { Touch::Accumulate } else { Touch::Matmul });
+                let from = self.ap(moving, Touch::Read);
+                kind = Kind::Multiply(self.product((to, from), dst, moving, *transpose));
                 Time::default()
             }
-            Op::DmaTrigger { .. } => whole(model.dma_trigger_ps(DgeMode::Static)),
+            Op::DmaTrigger { transfer } => {
+                kind = Kind::Trigger(*transfer);
+                whole(model.dma_trigger_ps(DgeMode::Static))
+            }
             Op::DmaIndirect(i) => {
                 let start = self.out.accesses.len() as u32;
                 let rows = DmaAccess {
@@ -313,6 +385,9 @@ impl Builder<'_> {
                 self.ap(&i.index, Touch::Read);
                 let busy = model.dma_trigger_ps(DgeMode::Software) + model.dma_generate_ps(DgeMode::Software);
                 return Step {
+                    kind,
+                    wait,
+                    update,
                     time: whole(busy),
                     ports: 0,
                     accesses: (start, self.out.accesses.len() as u32),
@@ -341,6 +416,9 @@ impl Builder<'_> {
                 self.out.indirect.insert((engine.index(), index), step);
                 let end = self.out.accesses.len() as u32;
                 return Step {
+                    kind,
+                    wait,
+                    update,
                     time: whole(model.dma_trigger_ps(DgeMode::Static)),
                     ports: 0,
                     accesses: (end, end),
@@ -348,7 +426,11 @@ impl Builder<'_> {
                     name: self.name(op),
                 };
             }
-            Op::Semaphore | Op::RangeClear { .. } => whole(model.event_semaphore_ps()),
+            Op::Semaphore => {
+                kind = Kind::Plain;
+                whole(model.event_semaphore_ps())
+            }
+            Op::RangeClear { .. } => whole(model.event_semaphore_ps()),
             Op::RegMove { .. } | Op::RegAlu { .. } | Op::Nop => cycles(model.sync.register_op_cycles),
             Op::RegLoad { src, .. } => {
                 self.ap(src, Touch::Read);
@@ -356,12 +438,22 @@ impl Builder<'_> {
             }
             Op::Branch { .. } => cycles(model.sync.branch_cycles),
         };
+        if wait.is_none()
+            && update.is_none()
+            && matches!(op, Op::RegMove { .. } | Op::RegAlu { .. } | Op::Branch { .. })
+        {
+            // One with a semaphore takes its place in the execution queue like any other.
+            kind = Kind::Sequencer;
+        }
         let accesses = (start, self.out.accesses.len() as u32);
         let touched = &self.out.accesses[start as usize..];
         let ports = touched
             .iter()
             .fold(0, |m, a| m | self.ports(engine, &self.out.regions[a.0 as usize]));
         Step {
+            kind,
+            wait,
+            update,
             time,
             ports,
             accesses,

@@ -18,7 +18,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use ferrite_ir::diag::Diagnostic;
-use ferrite_ir::isa::{Engine, Op, Program};
+use ferrite_ir::isa::{Engine, Program};
 use ferrite_ir::machine::MachineModel;
 
 use crate::check::track::Tracker;
@@ -27,7 +27,7 @@ use crate::exec::tensor::{Products, Stationary};
 use crate::live::Occupancy;
 use crate::memory::Memory;
 use crate::options::Options;
-use crate::prepare::{PORTS, Prepared};
+use crate::prepare::{Kind, PORTS, Prepared, Step};
 use crate::rings::{Finished, Rings};
 use crate::series::Series;
 use crate::stats::{Busy, Producer, Reason, Span, Stall, Stats};
@@ -291,15 +291,15 @@ impl<'a> Run<'a> {
     /// Lets an engine run until it has to give way to another event.
     fn advance(&mut self, mut now: u64, e: usize) -> Result<(), Diagnostic> {
         let engine = Engine::ALL[e];
-        let (program, prepared) = (self.program, self.prepared);
-        let stream = program.stream(engine);
+        let prepared = self.prepared;
+        let stream = prepared.streams[e].as_slice();
         loop {
             let pc = self.engines[e].pc;
-            let (Some(instr), Some(step)) = (stream.get(pc as usize), prepared.streams[e].get(pc as usize)) else {
+            let Some(step) = stream.get(pc as usize) else {
                 self.engines[e].finished = true;
                 return Ok(());
             };
-            if let Some(wait) = instr.wait
+            if let Some(wait) = step.wait
                 && self.semaphores[wait.semaphore as usize] < u64::from(wait.value)
             {
                 self.waiting[wait.semaphore as usize] |= 1 << e;
@@ -309,19 +309,19 @@ impl<'a> Run<'a> {
             }
             if let Some(since) = self.engines[e].waiting_since.take() {
                 self.engines[e].wait += now - since;
-                if let (Some(record), Some(wait)) = (&mut self.record, instr.wait) {
+                if let (Some(record), Some(wait)) = (&mut self.record, step.wait) {
                     let producer = record.producers.get(wait.semaphore as usize).copied().flatten();
                     let semaphore = wait.semaphore;
                     let reason = Reason::Semaphore { semaphore, producer };
                     record.stall(e, pc, since, now, reason);
                 }
             }
-            if control::on_sequencer(instr) {
+            if matches!(step.kind, Kind::Sequencer) {
                 self.count(pc)?;
-                self.sequence(now, e, pc, instr)?;
+                self.sequence(now, e, pc)?;
                 continue;
             }
-            let (start, reason) = self.start_time(now, e, &instr.op, step.ports, step.accesses);
+            let (start, reason) = self.start_time(now, e, step);
             if start > now {
                 if let (Some(record), Some(reason)) = (&mut self.record, reason) {
                     record.stall(e, pc, now, start, reason);
@@ -329,8 +329,11 @@ impl<'a> Run<'a> {
                 self.push(start, Event::Engine(e as u8));
                 return Ok(());
             }
-            let next = self.execute(now, e, pc, instr)?;
-            self.count(pc).map_err(|d| d.at(program.locs.get(instr.loc)))?;
+            let next = self.execute(now, e, pc, step)?;
+            self.count(pc).map_err(|d| {
+                let instr = self.program.stream(engine).get(pc as usize);
+                instr.map_or(d.clone(), |i| d.at(self.program.locs.get(i.loc)))
+            })?;
             let state = &mut self.engines[e];
             if state.started.len() as u64 >= self.model.sync.execution_queue_depth.max(1) {
                 state.started.pop_front();
@@ -359,7 +362,7 @@ impl<'a> Run<'a> {
     }
 
     /// Earliest start of an instruction whose semaphore has allowed it, and what it waits for until then.
-    fn start_time(&self, now: u64, e: usize, op: &Op, ports: u16, accesses: (u32, u32)) -> (u64, Option<Reason>) {
+    fn start_time(&self, now: u64, e: usize, step: &Step) -> (u64, Option<Reason>) {
         let (mut start, mut reason) = (now, None);
         let mut later = |time: u64, why: Reason| {
             if time > start {
@@ -367,14 +370,15 @@ impl<'a> Run<'a> {
             }
         };
         later(self.engines[e].sequencer, Reason::Decode);
-        match op {
-            Op::LoadStationary { .. } => later(self.array.load_start(now), Reason::Array),
-            Op::MultiplyMoving { dst, moving, .. } => {
-                later(self.array.multiply_start(now, dst, moving, self.model), Reason::Array);
+        match step.kind {
+            Kind::Load(_) => later(self.array.load_start(now), Reason::Array),
+            Kind::Multiply(number) => {
+                let product = &self.prepared.products[number as usize];
+                later(self.array.multiply_start(now, product), Reason::Array);
             }
             _ => {}
         }
-        let mut mask = ports;
+        let mut mask = step.ports;
         while mask != 0 {
             let port = mask.trailing_zeros() as usize;
             mask &= mask - 1;
@@ -386,7 +390,7 @@ impl<'a> Run<'a> {
         // A result of this engine that is still in the pipeline. TensorE accumulates without waiting.
         if e != Engine::Tensor.index() && self.engines[e].last_done > now {
             let restart = self.model.ps(Engine::ALL[e], self.model.sync.restart_cycles);
-            let list = &self.prepared.accesses[accesses.0 as usize..accesses.1 as usize];
+            let list = &self.prepared.accesses[step.accesses.0 as usize..step.accesses.1 as usize];
             for &(done, region) in &self.engines[e].in_flight {
                 let result = &self.prepared.regions[region as usize];
                 if done > now

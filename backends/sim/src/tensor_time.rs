@@ -3,24 +3,102 @@
 
 use std::collections::VecDeque;
 
+use ferrite_ir::dtype::DType;
 use ferrite_ir::isa::{Ap, Engine};
 use ferrite_ir::machine::MachineModel;
 use ferrite_ir::machine::cost::{Multiply, PeTile, Time};
+
+/// A stationary operand.
+#[derive(Clone, Copy, Debug)]
+pub struct Loaded {
+    /// First partition, and how many.
+    pub partitions: (u16, u16),
+    /// Columns.
+    pub columns: u32,
+    /// Element type.
+    pub dtype: DType,
+}
+
+impl Loaded {
+    /// That of a load.
+    pub fn new(src: &Ap) -> Loaded {
+        Loaded {
+            partitions: (src.partition, src.partitions),
+            columns: src.elements() as u32,
+            dtype: src.dtype,
+        }
+    }
+}
+
+/// What a multiply uses and writes.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// Partitions of the moving operand: the first, and how many.
+    pub moving: (u16, u16),
+    /// Its element type.
+    pub moving_dtype: DType,
+    /// Partitions of the result.
+    pub rows: u16,
+    /// Elements of the result in each.
+    pub columns: u32,
+    /// Its element type.
+    pub dtype: DType,
+    /// Whether it is an exact transpose.
+    pub transpose: bool,
+    tile: PeTile,
+    /// First bank of PSUM it writes and the bank behind the last.
+    banks: (u64, u64),
+}
+
+impl Product {
+    /// That of a multiply.
+    pub fn new(dst: &Ap, moving: &Ap, transpose: bool, model: &MachineModel) -> Product {
+        let (row, k) = (u64::from(moving.partition), u64::from(moving.partitions));
+        let (column, m) = (u64::from(dst.partition), u64::from(dst.partitions));
+        let bank = model.psum.bytes_per_bank;
+        let first = u64::from(dst.offset);
+        let last = dst.dims.iter().fold(first, |end, d| {
+            end + u64::from(d.step.unsigned_abs()) * u64::from(d.count.saturating_sub(1)) * dst.dtype.bytes() as u64
+        });
+        Product {
+            moving: (moving.partition, moving.partitions),
+            moving_dtype: moving.dtype,
+            rows: dst.partitions,
+            columns: dst.elements() as u32,
+            dtype: dst.dtype,
+            transpose,
+            tile: model.pe_tile(row, k, column, m),
+            banks: (first / bank, last / bank + 1),
+        }
+    }
+
+    /// Floating-point operations, two per multiply-add.
+    pub fn flops(&self) -> u64 {
+        2 * u64::from(self.moving.1) * u64::from(self.rows) * u64::from(self.columns)
+    }
+}
 
 /// A multiply that streams through a part of the array.
 #[derive(Clone, Copy, Debug)]
 struct Running {
     tile: PeTile,
-    /// First bank of PSUM it writes and the bank behind the last.
     banks: (u64, u64),
     until: u64,
+}
+
+/// What the time of a multiply depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    stationary: (u32, DType),
+    moving: (u32, DType),
+    transpose: bool,
 }
 
 /// State of the array.
 #[derive(Clone, Debug)]
 pub struct Array {
     /// The stationary operand loaded last.
-    pub loaded: Option<Ap>,
+    pub loaded: Option<Loaded>,
     /// Whether a multiply has used it.
     used: bool,
     /// When its load is done.
@@ -29,6 +107,11 @@ pub struct Array {
     running: Vec<Running>,
     /// When the last multiply has issued its last pass.
     issued: u64,
+    /// Time and passes of the last multiply: the next one is mostly like it.
+    last: Option<(Shape, Time, u64)>,
+    /// From the end of a load to the multiply, and between two passes, picoseconds.
+    load_to_multiply: u64,
+    interval: u64,
     ramp: Ramp,
 }
 
@@ -41,6 +124,9 @@ impl Array {
             load_done: 0,
             running: Vec::new(),
             issued: 0,
+            last: None,
+            load_to_multiply: model.ps(Engine::Tensor, model.pe.load_to_multiply_cycles),
+            interval: model.ps(Engine::Tensor, model.pe.issue_interval_cycles),
             ramp: Ramp::new(model),
         }
     }
@@ -52,27 +138,26 @@ impl Array {
     }
 
     /// A load starts.
-    pub fn load(&mut self, now: u64, time: Time, src: &Ap) {
+    pub fn load(&mut self, now: u64, time: Time, loaded: Loaded) {
         self.load_done = now + time.occupancy;
-        self.loaded = Some(src.clone());
+        self.loaded = Some(loaded);
         self.used = false;
     }
 
     /// Earliest start of a multiply: its stationary operand is there, the passes before it have been issued, and no multiply runs with
     /// which it shares processing elements, or columns and a bank of PSUM.
-    pub fn multiply_start(&self, now: u64, dst: &Ap, moving: &Ap, model: &MachineModel) -> u64 {
+    pub fn multiply_start(&self, now: u64, product: &Product) -> u64 {
         let ready = if self.used {
             0
         } else {
-            self.load_done + model.ps(Engine::Tensor, model.pe.load_to_multiply_cycles)
+            self.load_done + self.load_to_multiply
         };
         let mut start = now.max(self.issued).max(ready);
-        if self.running.iter().any(|r| r.until > start) {
-            let (tile, banks) = place(dst, moving, model);
-            for r in &self.running {
-                let collide = r.tile.shares_columns(&tile) && r.banks.0 < banks.1 && banks.0 < r.banks.1;
-                if collide || r.tile.overlaps(&tile) {
-                    start = start.max(r.until);
+        for r in &self.running {
+            if r.until > start {
+                let banks = r.banks.0 < product.banks.1 && product.banks.0 < r.banks.1;
+                if banks && r.tile.shares_columns(&product.tile) || r.tile.overlaps(&product.tile) {
+                    start = r.until;
                 }
             }
         }
@@ -80,32 +165,44 @@ impl Array {
     }
 
     /// A multiply starts; its time with the ramp applied.
-    pub fn multiply(&mut self, now: u64, dst: &Ap, moving: &Ap, transpose: bool, model: &MachineModel) -> Time {
+    pub fn multiply(&mut self, now: u64, product: &Product, model: &MachineModel) -> Time {
         let (columns, dtype) = self
             .loaded
             .as_ref()
-            .map_or((0, moving.dtype), |s| (s.elements() as u64, s.dtype));
-        let cost = model.multiply_cost(&Multiply {
-            stationary_columns: columns,
-            moving_columns: dst.elements() as u64,
-            stationary: dtype,
-            moving: moving.dtype,
-            transpose,
-            onezero: false,
-        });
-        let full = cost.to_ps(model, Engine::Tensor);
+            .map_or((0, product.moving_dtype), |s| (s.columns, s.dtype));
+        let shape = Shape {
+            stationary: (columns, dtype),
+            moving: (product.columns, product.moving_dtype),
+            transpose: product.transpose,
+        };
+        let (full, passes) = match self.last {
+            Some((last, time, passes)) if last == shape => (time, passes),
+            _ => {
+                let cost = model.multiply_cost(&Multiply {
+                    stationary_columns: u64::from(columns),
+                    moving_columns: u64::from(product.columns),
+                    stationary: dtype,
+                    moving: product.moving_dtype,
+                    transpose: product.transpose,
+                    onezero: false,
+                });
+                let (time, passes) = (
+                    cost.to_ps(model, Engine::Tensor),
+                    model.multiply_passes(dtype, product.moving_dtype),
+                );
+                self.last = Some((shape, time, passes));
+                (time, passes)
+            }
+        };
         let slow = self.ramp.slowdown(now, full.occupancy);
         let extra = slow - full.occupancy;
         self.used = true;
         // Passes are issued in order, so a multiply in another tile follows the last of this one.
-        let passes = model.multiply_passes(dtype, moving.dtype);
-        let interval = model.ps(Engine::Tensor, model.pe.issue_interval_cycles);
-        self.issued = now + slow / passes * (passes - 1) + interval;
+        self.issued = now + slow / passes * (passes - 1) + self.interval;
         self.running.retain(|r| r.until > now);
-        let (tile, banks) = place(dst, moving, model);
         self.running.push(Running {
-            tile,
-            banks,
+            tile: product.tile,
+            banks: product.banks,
             until: now + slow,
         });
         Time {
@@ -114,18 +211,6 @@ impl Array {
             latency: full.latency + extra,
         }
     }
-}
-
-/// The tile of the array and the banks of PSUM that a multiply uses.
-fn place(dst: &Ap, moving: &Ap, model: &MachineModel) -> (PeTile, (u64, u64)) {
-    let (row, k) = (u64::from(moving.partition), u64::from(moving.partitions));
-    let (column, m) = (u64::from(dst.partition), u64::from(dst.partitions));
-    let bank = model.psum.bytes_per_bank;
-    let first = u64::from(dst.offset);
-    let last = dst.dims.iter().fold(first, |end, d| {
-        end + u64::from(d.step.unsigned_abs()) * u64::from(d.count.saturating_sub(1)) * dst.dtype.bytes() as u64
-    });
-    (model.pe_tile(row, k, column, m), (first / bank, last / bank + 1))
 }
 
 /// The power ramp: a reduced rate until the array has been busy for a window, and again when it falls below half use

@@ -187,27 +187,27 @@ pub struct InitMap {
     psum: Lanes,
     /// PSUM words that a matmul wrote last.
     accumulators: Lanes,
-    /// HBM blocks; `None` for those that hold something from the start.
-    blocks: Vec<Option<Bits>>,
+    /// HBM blocks, a bit for as many bytes as the program always touches together; `None` for those that hold something from the start.
+    blocks: Vec<Option<(Bits, u64)>>,
 }
 
 /// Bytes of an accumulator.
 const WORD: u64 = 4;
 
 impl InitMap {
-    /// Nothing on chip, and of the HBM blocks (size, whether bound before the run) those that are bound.
+    /// Nothing on chip, and of the HBM blocks (size, whether bound before the run, bytes that every access divides into) those that are bound.
     pub fn new(
         sbuf: (u64, u64),
         psum: (u64, u64),
         quadrant: u64,
-        blocks: impl Iterator<Item = (u64, bool)>,
+        blocks: impl Iterator<Item = (u64, bool, u64)>,
     ) -> InitMap {
         InitMap {
             sbuf: Lanes::new(sbuf.0, sbuf.1, quadrant, 1),
             psum: Lanes::new(psum.0, psum.1, quadrant, 1),
             accumulators: Lanes::new(psum.0, psum.1, quadrant, WORD),
             blocks: blocks
-                .map(|(bytes, bound)| (!bound).then(|| Bits::new(bytes)))
+                .map(|(bytes, bound, grain)| (!bound).then(|| (Bits::new(bytes.div_ceil(grain.max(1))), grain.max(1))))
                 .collect(),
         }
     }
@@ -222,8 +222,8 @@ impl InitMap {
             }
             mem => {
                 let slot = mem.block().and_then(|b| self.blocks.get_mut(b as usize));
-                if let Some(Some(bits)) = slot {
-                    region.for_each_run(|low, high| bits.set(low, high, true));
+                if let Some(Some((bits, grain))) = slot {
+                    region.for_each_run(|low, high| bits.set(low / *grain, high.div_ceil(*grain), true));
                 }
             }
         }
@@ -244,10 +244,12 @@ impl InitMap {
             Mem::SBUF => self.sbuf.first_clear(region),
             Mem::PSUM => self.psum.first_clear(region),
             mem => {
-                let bits = mem.block().and_then(|b| self.blocks.get(b as usize))?.as_ref()?;
+                let (bits, grain) = mem.block().and_then(|b| self.blocks.get(b as usize))?.as_ref()?;
                 let mut found = None;
-                region.for_each_run(|low, high| found = found.or_else(|| bits.first_clear(low, high)));
-                found.map(|at| (0, at))
+                region.for_each_run(|low, high| {
+                    found = found.or_else(|| bits.first_clear(low / grain, high.div_ceil(*grain)));
+                });
+                found.map(|at| (0, at * grain))
             }
         }
     }
@@ -275,7 +277,12 @@ mod tests {
     }
 
     fn map() -> InitMap {
-        InitMap::new((128, 1024), (128, 512), 32, [(100, false), (100, true)].into_iter())
+        InitMap::new(
+            (128, 1024),
+            (128, 512),
+            32,
+            [(100, false, 4), (100, true, 1)].into_iter(),
+        )
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-/// A vector clock.
-pub type Clock = Vec<u32>;
+/// A vector clock. Programs have few queues, so most are in one piece.
+pub type Clock = SmallVec<[u32; 16]>;
 
 /// Whoever updates semaphores: an engine (0..5) or a DMA queue (5..).
 pub type Thread = usize;
@@ -332,7 +332,7 @@ mod tests {
     const QUEUE: Thread = 5;
 
     fn clock(entries: &[(Thread, u32)]) -> Clock {
-        let mut c = vec![0; 7];
+        let mut c: Clock = smallvec::smallvec![0; 7];
         entries.iter().for_each(|&(t, n)| c[t] = n);
         c
     }

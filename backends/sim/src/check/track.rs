@@ -38,8 +38,9 @@ impl<'a> Tracker<'a> {
             .layout
             .block_bytes
             .iter()
-            .copied()
-            .zip(prepared.bound.iter().copied());
+            .zip(&prepared.bound)
+            .zip(&prepared.grains)
+            .map(|((&bytes, &bound), &grain)| (bytes, bound, grain));
         Tracker {
             program,
             prepared,
@@ -53,7 +54,7 @@ impl<'a> Tracker<'a> {
             shadow: Shadow::new(prepared.written.clone()),
             semaphores: Semaphores::new(model.sync.semaphores as usize, model.dma.semaphore_increment),
             dma_increment: model.dma.semaphore_increment,
-            clocks: std::array::from_fn(|_| vec![0; threads]),
+            clocks: std::array::from_fn(|_| Clock::from_elem(0, threads)),
             history: Default::default(),
             started: vec![0; program.queues.len()],
         }

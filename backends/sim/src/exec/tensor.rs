@@ -31,18 +31,19 @@ pub struct Products {
 }
 
 impl Stationary {
-    /// Loads `[K, M]`: K partitions of M elements.
-    pub fn load(&mut self, memory: &Memory, src: &Ap, buffers: &mut Products) {
+    /// Loads `[K, M]`: K partitions of M elements. Only an exact transpose needs their bits.
+    pub fn load(&mut self, memory: &Memory, src: &Ap, bits: bool, buffers: &mut Products) {
         self.rows = src.partitions as usize;
         self.columns = src.elements();
         self.dtype = Some(src.dtype);
         self.values.clear();
         self.raw.clear();
         for p in 0..self.rows {
-            memory.load_row(src, p, &mut buffers.row);
-            self.values.extend_from_slice(&buffers.row);
-            memory.load_raw_row(src, p, &mut buffers.raw_row);
-            self.raw.extend_from_slice(&buffers.raw_row);
+            memory.append_row(src, p, &mut self.values);
+            if bits {
+                memory.load_raw_row(src, p, &mut buffers.raw_row);
+                self.raw.extend_from_slice(&buffers.raw_row);
+            }
         }
     }
 
@@ -52,8 +53,7 @@ impl Stationary {
         let n = moving.elements();
         buffers.moving.clear();
         for p in 0..moving.partitions as usize {
-            memory.load_row(moving, p, &mut buffers.row);
-            buffers.moving.extend_from_slice(&buffers.row);
+            memory.append_row(moving, p, &mut buffers.moving);
         }
         let k = self.rows.min(moving.partitions as usize);
         buffers.sums.clear();

@@ -1,7 +1,7 @@
 //! Registers and branches: the sequencer's own instructions.
 
 use ferrite_ir::diag::Diagnostic;
-use ferrite_ir::isa::{BranchCond, Engine, Instr, Op, Reg, RegOp, RegOrImm};
+use ferrite_ir::isa::{BranchCond, Engine, Op, Reg, RegOp, RegOrImm};
 
 use super::Run;
 use crate::stats::Span;
@@ -14,17 +14,10 @@ pub(super) enum Register {
     Known(i32),
 }
 
-/// Whether the sequencer executes an instruction on its own, ahead of its engine. One with a semaphore takes its place in the
-/// execution queue like any other.
-pub(super) fn on_sequencer(instr: &Instr) -> bool {
-    instr.wait.is_none()
-        && instr.update.is_none()
-        && matches!(instr.op, Op::RegMove { .. } | Op::RegAlu { .. } | Op::Branch { .. })
-}
-
-impl<'a> Run<'a> {
+impl Run<'_> {
     /// Runs an instruction of the sequencer; `now` is how far its engine is.
-    pub(super) fn sequence(&mut self, now: u64, e: usize, pc: u32, instr: &'a Instr) -> Result<(), Diagnostic> {
+    pub(super) fn sequence(&mut self, now: u64, e: usize, pc: u32) -> Result<(), Diagnostic> {
+        let instr = &self.program.streams[e][pc as usize];
         let step = &self.prepared.streams[e][pc as usize];
         let depth = self.model.sync.execution_queue_depth.max(1) as usize;
         let state = &self.engines[e];

@@ -9,18 +9,32 @@ use super::transfer::Started;
 use super::{Change, Event, IN_FLIGHT, Run};
 use crate::dma;
 use crate::exec;
+use crate::prepare::{Kind, Step};
 use crate::stats::Span;
+use crate::tensor_time::Product;
+
+/// Whether an exact transpose may use the stationary operand loaded before these instructions.
+fn transposed(rest: &[Instr]) -> bool {
+    for instr in rest {
+        match &instr.op {
+            Op::LoadStationary { .. } => return false,
+            Op::MultiplyMoving { transpose: true, .. } => return true,
+            Op::Branch { .. } => return true, // wherever it goes
+            _ => {}
+        }
+    }
+    false
+}
 
 impl<'a> Run<'a> {
     /// Runs one instruction at `now`; returns when the next may start.
-    pub(super) fn execute(&mut self, now: u64, e: usize, pc: u32, instr: &'a Instr) -> Result<u64, Diagnostic> {
+    pub(super) fn execute(&mut self, now: u64, e: usize, pc: u32, step: &'a Step) -> Result<u64, Diagnostic> {
         let engine = Engine::ALL[e];
         let prepared = self.prepared;
-        let step = &prepared.streams[e][pc as usize];
         let mut time = step.time;
         let mut next_pc = pc + 1;
         if let Some(tracker) = &mut self.tracker {
-            let wait = instr.wait.map(|w| (w.semaphore, w.value));
+            let wait = step.wait.map(|w| (w.semaphore, w.value));
             tracker
                 .start(engine, pc, now, wait, step.accesses)
                 .map_err(|text| self.illegal(now, e, pc, text))?;
@@ -31,45 +45,31 @@ impl<'a> Run<'a> {
             return Err(self.illegal(now, e, pc, text));
         }
         let mut next = None;
-        match &instr.op {
-            Op::Compute(inst) => {
-                if let Some(data) = &mut self.data {
-                    let done = exec::compute(&mut data.memory, &mut data.scratch, engine, inst);
-                    done.map_err(|text| self.illegal(now, e, pc, text))?;
-                }
-            }
-            Op::ActTableLoad { set } => self.engines[e].table = *set,
-            Op::LoadStationary { src } => {
-                self.array.load(now, time, src);
-                if let Some(data) = &mut self.data {
-                    data.stationary.load(&data.memory, src, &mut data.products);
+        match step.kind {
+            Kind::Plain => self.compute(now, e, pc)?,
+            Kind::Load(loaded) => {
+                self.array.load(now, time, loaded);
+                if let Some(data) = &mut self.data
+                    && let Op::LoadStationary { src } = &self.program.streams[e][pc as usize].op
+                {
+                    let bits = transposed(&self.program.streams[e][pc as usize + 1..]);
+                    data.stationary.load(&data.memory, src, bits, &mut data.products);
                 }
                 next = Some(now); // the multiply may be looked at while the load runs
             }
-            Op::MultiplyMoving {
-                dst,
-                moving,
-                accumulate,
-                transpose,
-            } => {
-                self.multiply_legal(dst, moving, *transpose)
+            Kind::Multiply(number) => {
+                let product = &prepared.products[number as usize];
+                self.multiply_legal(product)
                     .map_err(|text| self.illegal(now, e, pc, text))?;
-                time = self.array.multiply(now, dst, moving, *transpose, self.model);
-                let flops = 2 * u64::from(moving.partitions) * u64::from(dst.partitions) * dst.elements() as u64;
+                time = self.array.multiply(now, product, self.model);
+                let flops = product.flops();
                 self.stats.pe_flops += flops;
-                self.stats.pe_transpose_flops += if *transpose { flops } else { 0 };
-                if let Some(data) = &mut self.data {
-                    if *transpose {
-                        data.stationary.transpose(&mut data.memory, dst, &mut data.products);
-                    } else {
-                        data.stationary
-                            .multiply(&mut data.memory, dst, moving, *accumulate, &mut data.products);
-                    }
-                }
+                self.stats.pe_transpose_flops += if product.transpose { flops } else { 0 };
+                self.multiply(e, pc);
                 next = Some(now); // the next load runs behind this multiply
             }
-            Op::DmaTrigger { transfer } => {
-                let number = *transfer as usize;
+            Kind::Trigger(number) => {
+                let number = number as usize;
                 let (t, s) = (&self.program.transfers[number], &prepared.transfers[number]);
                 if let Some(tracker) = &mut self.tracker {
                     tracker
@@ -97,6 +97,60 @@ impl<'a> Run<'a> {
                     dma::run_transfer(t, &mut data.memory, &prepared.layout);
                 }
             }
+            Kind::Sequencer | Kind::Other => {
+                if let Some(target) = self.rare(now, e, pc, step)? {
+                    next_pc = target;
+                }
+            }
+        }
+        if let (Some(tracker), Some(update)) = (&mut self.tracker, step.update) {
+            tracker
+                .update(engine, update)
+                .map_err(|text| self.illegal(now, e, pc, text))?;
+        }
+        self.account(now, e, pc, step, time);
+        self.engines[e].pc = next_pc;
+        Ok(next.unwrap_or(now + time.occupancy))
+    }
+
+    /// What an instruction does to bytes, if there are any.
+    fn compute(&mut self, now: u64, e: usize, pc: u32) -> Result<(), Diagnostic> {
+        if let Some(data) = &mut self.data
+            && let Op::Compute(inst) = &self.program.streams[e][pc as usize].op
+        {
+            let done = exec::compute(&mut data.memory, &mut data.scratch, Engine::ALL[e], inst);
+            done.map_err(|text| self.illegal(now, e, pc, text))?;
+        }
+        Ok(())
+    }
+
+    /// The same of a multiply.
+    fn multiply(&mut self, e: usize, pc: u32) {
+        let Some(data) = &mut self.data else { return };
+        let Op::MultiplyMoving {
+            dst,
+            moving,
+            accumulate,
+            transpose,
+        } = &self.program.streams[e][pc as usize].op
+        else {
+            return;
+        };
+        if *transpose {
+            data.stationary.transpose(&mut data.memory, dst, &mut data.products);
+        } else {
+            data.stationary
+                .multiply(&mut data.memory, dst, moving, *accumulate, &mut data.products);
+        }
+    }
+
+    /// Instructions that are looked up in the program; the target of a branch that is taken.
+    fn rare(&mut self, now: u64, e: usize, pc: u32, step: &'a Step) -> Result<Option<u32>, Diagnostic> {
+        let (engine, prepared, program) = (Engine::ALL[e], self.prepared, self.program);
+        let instr = &program.streams[e][pc as usize];
+        let time = step.time;
+        match &instr.op {
+            Op::ActTableLoad { set } => self.engines[e].table = *set,
             Op::DmaIndirect(i) => {
                 let Some(s) = prepared.indirect.get(&(e, pc)) else {
                     return Err(Diagnostic::bug("an indirect transfer was not prepared"));
@@ -149,28 +203,25 @@ impl<'a> Run<'a> {
             }
             op @ (Op::RegMove { .. } | Op::RegAlu { .. } | Op::RegLoad { .. } | Op::Branch { .. }) => {
                 let target = self.control(e, pc, now, op)?;
-                next_pc = target.unwrap_or(next_pc);
                 // What the sequencer decodes next may depend on it.
                 let fetch = target.map_or(0, |t| self.model.branch_fetch_ps(pc, t));
                 let state = &mut self.engines[e];
                 state.sequencer = state.sequencer.max(now + time.occupancy + fetch);
+                return Ok(target);
             }
-            Op::Semaphore | Op::Nop => {}
+            Op::Compute(_)
+            | Op::LoadStationary { .. }
+            | Op::MultiplyMoving { .. }
+            | Op::DmaTrigger { .. }
+            | Op::Semaphore
+            | Op::Nop => {}
         }
-        if let (Some(tracker), Some(update)) = (&mut self.tracker, instr.update) {
-            tracker
-                .update(engine, update)
-                .map_err(|text| self.illegal(now, e, pc, text))?;
-        }
-        self.account(now, e, pc, instr, time);
-        self.engines[e].pc = next_pc;
-        Ok(next.unwrap_or(now + time.occupancy))
+        Ok(None)
     }
 
     /// Ports, pipeline, completion, update and statistics of an instruction that started at `now`.
-    fn account(&mut self, now: u64, e: usize, pc: u32, instr: &Instr, time: Time) {
+    fn account(&mut self, now: u64, e: usize, pc: u32, step: &Step, time: Time) {
         let prepared = self.prepared;
-        let step = &prepared.streams[e][pc as usize];
         let mut mask = step.ports;
         while mask != 0 {
             let port = mask.trailing_zeros() as usize;
@@ -206,11 +257,11 @@ impl<'a> Run<'a> {
                 end_ps: done,
                 bytes: 0,
                 instruction: pc,
-                location: instr.loc,
+                location: self.program.streams[e][pc as usize].loc,
             });
             record.occupancy.touch(&prepared.regions, accesses, now, done);
         }
-        if let Some(update) = instr.update {
+        if let Some(update) = step.update {
             let change = match update.kind {
                 UpdateKind::Add(n) => Change::Add(n),
                 UpdateKind::Subtract(n) => Change::Subtract(n),
@@ -231,44 +282,39 @@ impl<'a> Run<'a> {
     }
 
     /// What a multiply needs of the stationary operand loaded last.
-    fn multiply_legal(
-        &self,
-        dst: &ferrite_ir::isa::Ap,
-        moving: &ferrite_ir::isa::Ap,
-        transpose: bool,
-    ) -> Result<(), String> {
+    fn multiply_legal(&self, product: &Product) -> Result<(), String> {
         let Some(s) = &self.array.loaded else {
             return Err("multiplies before a stationary operand is loaded".into());
         };
-        if (s.partition, s.partitions) != (moving.partition, moving.partitions) {
+        if s.partitions != product.moving {
+            let range = |(first, count): (u16, u16)| format!("{first}..{}", first + count);
             return Err(format!(
-                "the moving operand is on partitions {}..{}, the stationary one on {}..{}",
-                moving.partition,
-                moving.partition + moving.partitions,
-                s.partition,
-                s.partition + s.partitions
+                "the moving operand is on partitions {}, the stationary one on {}",
+                range(product.moving),
+                range(s.partitions)
             ));
         }
-        if s.elements() != dst.partitions as usize {
+        if s.columns != u32::from(product.rows) {
             return Err(format!(
                 "the result has {} partitions, the stationary operand {} columns",
-                dst.partitions,
-                s.elements()
+                product.rows, s.columns
             ));
         }
-        if transpose {
-            if dst.elements() != s.partitions as usize {
+        if product.transpose {
+            if product.columns != u32::from(s.partitions.1) {
                 return Err(format!(
                     "transposes {} partitions into {} columns",
-                    s.partitions,
-                    dst.elements()
+                    s.partitions.1, product.columns
                 ));
             }
-            if dst.dtype.bytes() == 2 && dst.dtype != s.dtype {
-                return Err(format!("transposes {} into {}", s.dtype, dst.dtype));
+            if product.dtype.bytes() == 2 && product.dtype != s.dtype {
+                return Err(format!("transposes {} into {}", s.dtype, product.dtype));
             }
-        } else if !self.model.matmul_pair_ok(s.dtype, moving.dtype) {
-            return Err(format!("TensorE does not multiply {} by {}", s.dtype, moving.dtype));
+        } else if !self.model.matmul_pair_ok(s.dtype, product.moving_dtype) {
+            return Err(format!(
+                "TensorE does not multiply {} by {}",
+                s.dtype, product.moving_dtype
+            ));
         }
         Ok(())
     }

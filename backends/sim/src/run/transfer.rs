@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
         while mask != 0 {
             let e = mask.trailing_zeros() as usize;
             mask &= mask - 1;
-            let stream = self.program.stream(Engine::ALL[e]);
+            let stream = &self.prepared.streams[e];
             let wait = stream.get(self.engines[e].pc as usize).and_then(|i| i.wait);
             if wait.is_some_and(|w| u64::from(w.value) <= new) {
                 self.waiting[s] &= !(1 << e);
