@@ -7,10 +7,11 @@ pub mod speed;
 
 use std::path::{Path, PathBuf};
 
+use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{Func, Module, OpKind, ValueId};
 use ferrite_ir::machine::MachineModel;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The folder of cases: `FERRITE_CORPUS`, else the corpus beside the repository, else the one inside it.
 pub fn corpus() -> PathBuf {
@@ -24,6 +25,51 @@ pub fn corpus() -> PathBuf {
     } else {
         repository.join("tests/corpus")
     }
+}
+
+/// The folder of this package: where `cargo run` says it is, else where it was when this was built.
+fn package() -> PathBuf {
+    let told = std::env::var_os("CARGO_MANIFEST_DIR");
+    told.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
+/// The commit of the working tree; `unknown` where git does not tell.
+pub fn commit() -> String {
+    let done = std::process::Command::new("git")
+        .arg("-C")
+        .arg(package())
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .output();
+    match done {
+        Ok(done) if done.status.success() => String::from_utf8_lossy(&done.stdout).trim().to_string(),
+        _ => "unknown".into(),
+    }
+}
+
+/// Name and number of the processors of this machine.
+pub fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .map(|l| l.trim_start_matches(['\t', ' ', ':']));
+    let count = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{count} x {}", name.unwrap_or("unknown processor"))
+}
+
+/// Writes a measurement as `benches/results/NAME.md` and `.json`.
+///
+/// # Errors
+/// Files that cannot be written.
+pub fn write_result(name: &str, text: &str, values: &impl Serialize) -> Result<(), Diagnostic> {
+    let folder = package().join("results");
+    let json = serde_json::to_string_pretty(values).map_err(|e| Diagnostic::bug(e.to_string()))? + "\n";
+    for (extension, content) in [("md", text), ("json", json.as_str())] {
+        let path = folder.join(format!("{name}.{extension}"));
+        let failed = |e: std::io::Error| Diagnostic::error(Code::Io, format!("{}: {e}", path.display()));
+        std::fs::write(&path, content).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// What `case.json` says that a bound needs.

@@ -3,7 +3,7 @@
 #
 # Python packages go to virtual environments in target/external, which a second run finds again. What cannot be installed is
 # said and skipped; what fails is counted. BIN: folder of the executables (default target/release). PROGRAMS: how many of
-# JAX's own programs (default 600). TORCH=0: without PyTorch, which takes some gigabytes.
+# JAX's own programs (default 600). TORCH=0: without PyTorch, which takes some gigabytes. WRITE=1: record what is measured in benches/results.
 set -u
 cd "$(dirname "$0")/../.."
 BIN=$(cd "${BIN:-target/release}" && pwd) || exit 1
@@ -136,11 +136,11 @@ full() {
   "$python" $here/full_models.py "$BIN/ferrite" "$corpus"
 }
 
-# The same products in SCALE-Sim. Its reports convert arrays in a way that newer releases of NumPy refuse.
+# The same products in SCALE-Sim; WRITE=1 records the result in benches/results. Its reports convert arrays in a way that newer releases of NumPy refuse.
 scale() {
   [ -x "${SPEED:-$BIN/speed}" ] || { echo "skipped: cargo build --release -p ferrite-benches --bin speed"; return 77; }
   venv scale scalesim "numpy<2.4" || no_packages || return
-  "$python" $here/scalesim_compare.py "${SPEED:-$BIN/speed}"
+  "$python" $here/scalesim_compare.py "${SPEED:-$BIN/speed}" ${WRITE:+benches/results}
 }
 
 mlir() {

@@ -1,6 +1,8 @@
 """The same products in Ferrite's simulator and in SCALE-Sim (PyPI: scalesim), in one run: cycles of a 128 x 128 weight-stationary array, and time.
 
-    python scalesim_compare.py SPEED_EXECUTABLE
+    python scalesim_compare.py SPEED_EXECUTABLE [FOLDER]
+
+With FOLDER, the result is written there as scalesim.md and scalesim.json.
 
 SPEED_EXECUTABLE is `speed` of ferrite-benches, built with optimisation. SCALE-Sim models the array and its SRAMs with a fixed bandwidth and no
 instructions, so its cycles are compared with the time in which TensorE is occupied, not with the whole program's. Its stationary operand is [K, N] and
@@ -9,7 +11,9 @@ ours is [K, M], so M and N change places; it fills and drains the array for ever
 
 import csv
 import io
+import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -83,22 +87,63 @@ def scalesim(folder, m, n, k):
     sys.exit(f"SCALE-Sim gave no report for {m} x {n} x {k}:\n{done.stdout[-500:]}\n{done.stderr[-1500:]}")
 
 
+def versions():
+    """What was compared, and where."""
+    from importlib.metadata import version
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    git = subprocess.run(["git", "-C", here, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    return {"commit": git.stdout.strip() or "unknown", "scalesim": version("scalesim"), "machine": f"{os.cpu_count()} x {platform.machine()}"}
+
+
 def main():
     speed = sys.argv[1]
     shapes = [",".join(map(str, g)) for g in GEMMS]
     out = subprocess.run([speed, "--gemms", *shapes], capture_output=True, text=True, check=True).stdout
     ours = list(csv.DictReader(io.StringIO(out)))
-    print(f"{'M x N x K':>20} {'ideal':>9} {'Ferrite':>9} {'SCALE-Sim':>10} {'ratio':>6} {'Ferrite s':>10} {'SCALE-Sim s':>12}")
-    worst = 0.0
+    rows = []
     for (m, n, k), row in zip(GEMMS, ours):
         with tempfile.TemporaryDirectory() as folder:
             cycles, seconds = scalesim(folder, m, n, k)
-        tensor, mine = float(row["tensor_cycles"]), float(row["seconds"])
-        ideal = m * n * k / (128 * 128)
-        ratio = tensor / cycles
-        worst = max(worst, ratio, 1 / ratio)
-        print(f"{f'{m} x {n} x {k}':>20} {ideal:>9.0f} {tensor:>9.0f} {cycles:>10.0f} {ratio:>6.2f} {mine:>10.3f} {seconds:>12.3f}")
+        tensor = float(row["tensor_cycles"])
+        rows.append(
+            {
+                "m": m,
+                "n": n,
+                "k": k,
+                "ideal_cycles": m * n * k / (128 * 128),
+                "tensor_cycles": tensor,
+                "scalesim_cycles": cycles,
+                "ratio": round(tensor / cycles, 3),
+                "seconds": float(row["seconds"]),
+                "scalesim_seconds": round(seconds, 3),
+            }
+        )
+    about = versions()
+    lines = [
+        "# Products beside SCALE-Sim",
+        "",
+        f"Written by `tests/external/scalesim_compare.py`. Commit `{about['commit']}`, SCALE-Sim {about['scalesim']}, {about['machine']}; both in the same run.",
+        "Cycles in which TensorE is occupied (trn2, bf16) and those of a 128 x 128 weight-stationary array; seconds by the clock, SCALE-Sim's with its start.",
+        "",
+        "| M x N x K | ideal | Ferrite | SCALE-Sim | ratio | Ferrite s | SCALE-Sim s |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for r in rows:
+        lines.append(
+            f"| {r['m']} x {r['n']} x {r['k']} | {r['ideal_cycles']:.0f} | {r['tensor_cycles']:.0f} | {r['scalesim_cycles']:.0f} | {r['ratio']:.2f} | "
+            f"{r['seconds']:.3f} | {r['scalesim_seconds']:.3f} |"
+        )
+    text = "\n".join(lines) + "\n"
+    print(text, end="")
+    if len(sys.argv) > 2:
+        with open(os.path.join(sys.argv[2], "scalesim.md"), "w") as f:
+            f.write(text)
+        with open(os.path.join(sys.argv[2], "scalesim.json"), "w") as f:
+            json.dump({**about, "rows": rows}, f, indent=2)
+            f.write("\n")
     # Both have the array's rate; they differ in how much of filling and draining is hidden.
+    worst = max(max(r["ratio"], 1 / r["ratio"]) for r in rows)
     if worst > 2.0:
         sys.exit(f"cycles differ by a factor of {worst:.2f}")
 

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use ferrite_benches::{Bound, Case, corpus, median};
+use ferrite_benches::{Bound, Case, commit, corpus, median, processor, write_result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::machine::MachineModel;
 use serde::Serialize;
@@ -102,11 +102,10 @@ fn record() -> Result<Vec<String>, String> {
             ferrite.display()
         ));
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
     let mut table = Table {
         target,
-        commit: output("git", &["rev-parse", "--short=12", "HEAD"]).unwrap_or_default(),
-        machine: cpu(),
+        commit: commit(),
+        machine: processor(),
         repeat,
         rows: Vec::new(),
         failed: Vec::new(),
@@ -122,12 +121,7 @@ fn record() -> Result<Vec<String>, String> {
     }
     let text = markdown(&table);
     print!("{text}");
-    let json = serde_json::to_string_pretty(&table).map_err(|e| e.to_string())? + "\n";
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    for (extension, content) in [("md", text), ("json", json)] {
-        let path = folder.join(format!("{}.{extension}", table.target));
-        std::fs::write(&path, content).map_err(|e| format!("{}: {e}", path.display()))?;
-    }
+    write_result(&table.target, &text, &table).map_err(|e| e.to_string())?;
     Ok(table.failed)
 }
 
@@ -204,22 +198,6 @@ fn json(ferrite: &Path, args: &[&str]) -> Result<Value, String> {
         return Err(errors.lines().take(3).collect::<Vec<_>>().join(" / "));
     }
     serde_json::from_slice(&done.stdout).map_err(|e| e.to_string())
-}
-
-fn output(program: &str, args: &[&str]) -> Option<String> {
-    let done = Command::new(program).args(args).output().ok()?;
-    Some(String::from_utf8_lossy(&done.stdout).trim().to_string())
-}
-
-/// Name and number of the processors of this machine.
-fn cpu() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info
-        .lines()
-        .find_map(|l| l.strip_prefix("model name"))
-        .map(|l| l.trim_start_matches(['\t', ' ', ':']));
-    let count = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{count} x {}", name.unwrap_or("unknown processor"))
 }
 
 fn markdown(table: &Table) -> String {

@@ -1,27 +1,75 @@
-//! What the simulator needs: instructions per second and bytes per instruction, and a list of products for comparisons.
+//! What the simulator needs: instructions per second, bytes per instruction, and its products beside plain calls of the GEMM crate.
 //!
-//! `speed` prints the first for growing programs; `speed --gemms M,N,K...` simulates products on trn2 and prints, as CSV, TensorE's cycles, those of the
-//! whole program, instructions and seconds.
+//! `speed [--write] [NEFF..]` measures growing programs for their time alone, a list of products and NEFFs with their data, and prints the tables; `--write` puts
+//! them into `benches/results/simulator.md` and `.json`. `speed --gemms M,N,K...` simulates products on trn2 for their time and prints, as CSV, TensorE's cycles, those of the whole
+//! program, instructions and seconds.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use ferrite_benches::calibration::gemm;
-use ferrite_benches::speed::products;
-use ferrite_ir::diag::Diagnostic;
-use ferrite_ir::isa::Engine;
+use ferrite_benches::speed::{Plain, cpu_seconds, products};
+use ferrite_benches::{commit, processor, write_result};
+use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_ir::isa::{Engine, Program};
 use ferrite_ir::machine::MachineModel;
+use ferrite_neff::Neff;
 use ferrite_sim::{Options, Simulator};
+use serde::Serialize;
+
+/// Products whose speed with data is measured: M, N, K of the linear layers of ViT-Base for eight images of 192 tokens.
+const PRODUCTS: [(usize, usize, usize); 4] = [
+    (768, 1536, 768),
+    (2304, 1536, 768),
+    (3072, 1536, 768),
+    (768, 1536, 3072),
+];
+
+/// A program simulated for its time alone.
+#[derive(Serialize)]
+struct Growth {
+    instructions: u64,
+    checked: bool,
+    /// To check operands and prepare costs, processor time.
+    prepare_s: f64,
+    /// Of the run.
+    run_s: f64,
+    /// The same by the clock on the wall.
+    run_wall_s: f64,
+    million_per_s: f64,
+    bytes_per_instruction: f64,
+}
+
+/// A program simulated with its data, and its products by plain calls.
+#[derive(Serialize)]
+struct Functional {
+    what: String,
+    gflop: f64,
+    simulated_s: f64,
+    plain_s: f64,
+    ratio: f64,
+}
+
+#[derive(Serialize)]
+struct Results {
+    commit: String,
+    machine: String,
+    growth: Vec<Growth>,
+    functional: Vec<Functional>,
+}
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let write = args.first().is_some_and(|a| a == "--write");
+    args.drain(..usize::from(write));
     let done = match args.split_first() {
-        None => growth(),
-        Some((first, shapes)) if first == "--gemms" && !shapes.is_empty() => gemms(shapes),
-        _ => {
-            eprintln!("usage: speed [--gemms M,N,K...]");
+        Some((first, shapes)) if first == "--gemms" && !shapes.is_empty() && !write => gemms(shapes),
+        Some((first, _)) if first.starts_with('-') => {
+            eprintln!("usage: speed [--write] [NEFF..], or speed --gemms M,N,K..");
             return ExitCode::from(2);
         }
+        _ => measure(&args, write),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,6 +78,35 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn measure(neffs: &[String], write: bool) -> Result<(), Diagnostic> {
+    let mut results = Results {
+        commit: commit(),
+        machine: processor(),
+        growth: growth()?,
+        functional: Vec::new(),
+    };
+    let machine = MachineModel::target("trn2")?;
+    for (m, n, k) in PRODUCTS {
+        let program = gemm(m, n, k).assemble(&machine)?;
+        let plain = Plain::whole(m, n, k);
+        let what = format!("[{k}, {m}]^T . [{k}, {n}], bf16");
+        results.functional.push(functional(what, &program, &plain)?);
+    }
+    for path in neffs {
+        let neff = Neff::read_file(Path::new(path))?;
+        for program in &neff.programs {
+            let plain = Plain::of(program);
+            results.functional.push(functional(neff.name.clone(), program, &plain)?);
+        }
+    }
+    let text = markdown(&results);
+    print!("{text}");
+    if write {
+        write_result("simulator", &text, &results)?;
+    }
+    Ok(())
 }
 
 /// Resident memory of this process, bytes, where the system tells.
@@ -47,38 +124,108 @@ fn first(mut all: Vec<Diagnostic>) -> Diagnostic {
     all.remove(0)
 }
 
-fn growth() -> Result<(), Diagnostic> {
+fn growth() -> Result<Vec<Growth>, Diagnostic> {
+    let mut rows = Vec::new();
     for tiles in [1_000usize, 10_000, 60_000] {
         let program = products(tiles);
-        let before = resident();
-        let start = Instant::now();
+        let before = resident().unwrap_or(0);
+        let start = cpu_seconds();
         let simulator = Simulator::for_program(&program).map_err(first)?;
-        let prepared = start.elapsed().as_secs_f64();
-        for check in [false, true] {
+        let prepare_s = cpu_seconds() - start;
+        for checked in [false, true] {
             let options = Options {
-                check,
+                check: checked,
                 ..Options::default()
             };
-            let start = Instant::now();
-            let stats = simulator.profile(&options)?.stats;
-            let seconds = start.elapsed().as_secs_f64();
-            let n = stats.instructions();
-            println!(
-                "{n} instructions{}: {seconds:.3} s, {:.2} M/s (made ready in {prepared:.3} s)",
-                if check { ", checked" } else { "" },
-                n as f64 / seconds / 1e6
-            );
-            if let (Some(before), Some(after)) = (before, resident()) {
-                let each = after.saturating_sub(before) as f64 / n as f64;
-                println!("  {each:.0} bytes of memory per instruction beside the program itself");
+            // Short runs several times: the system counts processor time in steps of some milliseconds.
+            let times = 100_000usize.div_ceil(tiles);
+            let (start, wall) = (cpu_seconds(), Instant::now());
+            let mut instructions = 0;
+            for _ in 0..times {
+                instructions = simulator.profile(&options)?.stats.instructions();
             }
+            let each = |all: f64| all / times as f64;
+            let (run_s, run_wall_s) = (each(cpu_seconds() - start), each(wall.elapsed().as_secs_f64()));
+            let grown = resident().unwrap_or(0).saturating_sub(before);
+            rows.push(Growth {
+                instructions,
+                checked,
+                prepare_s,
+                run_s,
+                run_wall_s,
+                million_per_s: instructions as f64 / run_s / 1e6,
+                bytes_per_instruction: grown as f64 / instructions as f64,
+            });
         }
     }
-    Ok(())
+    Ok(rows)
+}
+
+/// One run of each to warm up, then one that counts.
+fn functional(what: String, program: &Program, plain: &Plain) -> Result<Functional, Diagnostic> {
+    let simulator = Simulator::for_program(program).map_err(first)?;
+    let inputs: Vec<Vec<u8>> = program
+        .inputs
+        .iter()
+        .map(|t| vec![0u8; t.shape.iter().product::<i64>() as usize * t.dtype.bytes()])
+        .collect();
+    let options = Options {
+        check: false,
+        ..Options::default()
+    };
+    let (mut simulated_s, mut plain_s) = (0.0, 0.0);
+    for _ in 0..2 {
+        let start = cpu_seconds();
+        simulator.run(&inputs, &options)?;
+        simulated_s = cpu_seconds() - start;
+        let start = cpu_seconds();
+        plain.run();
+        plain_s = cpu_seconds() - start;
+    }
+    Ok(Functional {
+        what,
+        gflop: plain.flops() as f64 / 1e9,
+        simulated_s,
+        plain_s,
+        ratio: simulated_s / plain_s,
+    })
+}
+
+fn markdown(results: &Results) -> String {
+    let mut text = format!(
+        "# The simulator's speed\n\nWritten by `speed --write`. Commit `{}`, {}, one thread; processor time, which a busy machine does not distort.\n\n\
+         Time alone, `products` of `benches/src/speed.rs`:\n\n\
+         | instructions | checks | made ready s | run s | on the wall s | million per s | bytes per instruction beside the program |\n\
+         | ---: | --- | ---: | ---: | ---: | ---: | ---: |\n",
+        results.commit, results.machine
+    );
+    for r in &results.growth {
+        text.push_str(&format!(
+            "| {} | {} | {:.3} | {:.3} | {:.3} | {:.2} | {:.0} |\n",
+            r.instructions,
+            if r.checked { "yes" } else { "no" },
+            r.prepare_s,
+            r.run_s,
+            r.run_wall_s,
+            r.million_per_s,
+            r.bytes_per_instruction
+        ));
+    }
+    text.push_str(
+        "\nWith data, checks off, beside the products alone by plain calls of the GEMM crate (whole for the first ones, those of TensorE's instructions for models):\n\n\
+         | products | GFLOP | simulated s | plain s | ratio |\n| --- | ---: | ---: | ---: | ---: |\n",
+    );
+    for r in &results.functional {
+        text.push_str(&format!(
+            "| {} | {:.2} | {:.3} | {:.3} | {:.2} |\n",
+            r.what, r.gflop, r.simulated_s, r.plain_s, r.ratio
+        ));
+    }
+    text
 }
 
 fn gemms(shapes: &[String]) -> Result<(), Diagnostic> {
-    let usage = |shape: &str| Diagnostic::error(ferrite_ir::diag::Code::Usage, format!("`{shape}` is not M,N,K"));
+    let usage = |shape: &str| Diagnostic::error(Code::Usage, format!("`{shape}` is not M,N,K"));
     let machine = MachineModel::target("trn2")?;
     println!("m,n,k,tensor_cycles,cycles,instructions,seconds");
     for shape in shapes {
