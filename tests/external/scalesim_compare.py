@@ -132,7 +132,7 @@ def main():
     for r in rows:
         lines.append(
             f"| {r['m']} x {r['n']} x {r['k']} | {r['ideal_cycles']:.0f} | {r['tensor_cycles']:.0f} | {r['scalesim_cycles']:.0f} | {r['ratio']:.2f} | "
-            f"{r['seconds']:.3f} | {r['scalesim_seconds']:.3f} |"
+            f"{r['seconds']:.6f} | {r['scalesim_seconds']:.3f} |"
         )
     text = "\n".join(lines) + "\n"
     print(text, end="")

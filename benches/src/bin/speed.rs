@@ -1,7 +1,7 @@
 //! What the simulator needs: instructions per second, bytes per instruction, and its products beside plain calls of the GEMM crate.
 //!
-//! `speed [--write] [NEFF..]` measures growing programs for their time alone, a list of products and NEFFs with their data, and prints the tables; `--write` puts
-//! them into `benches/results/simulator.md` and `.json`. `speed --gemms M,N,K...` simulates products on trn2 for their time and prints, as CSV, TensorE's cycles, those of the whole
+//! `speed [--write] [NEFF..] [--data NEFF..]` measures growing programs for their time alone, NEFFs as `ferrite profile` does, a list of products and the NEFFs
+//! behind `--data` with their data, and prints the tables; `--write` puts them into `benches/results/simulator.md` and `.json`. `speed --gemms M,N,K...` simulates products on trn2 for their time and prints, as CSV, TensorE's cycles, those of the whole
 //! program, instructions and seconds.
 
 use std::path::Path;
@@ -41,6 +41,18 @@ struct Growth {
     bytes_per_instruction: f64,
 }
 
+/// A NEFF simulated for its time, with checks, from the file on.
+#[derive(Serialize)]
+struct Timed {
+    what: String,
+    instructions: u64,
+    read_wall_s: f64,
+    prepare_wall_s: f64,
+    run_wall_s: f64,
+    /// All of it.
+    wall_s: f64,
+}
+
 /// A program simulated with its data, and its products by plain calls.
 #[derive(Serialize)]
 struct Functional {
@@ -56,6 +68,7 @@ struct Results {
     commit: String,
     machine: String,
     growth: Vec<Growth>,
+    timed: Vec<Timed>,
     functional: Vec<Functional>,
 }
 
@@ -65,8 +78,8 @@ fn main() -> ExitCode {
     args.drain(..usize::from(write));
     let done = match args.split_first() {
         Some((first, shapes)) if first == "--gemms" && !shapes.is_empty() && !write => gemms(shapes),
-        Some((first, _)) if first.starts_with('-') => {
-            eprintln!("usage: speed [--write] [NEFF..], or speed --gemms M,N,K..");
+        Some((first, _)) if first.starts_with('-') && first != "--data" => {
+            eprintln!("usage: speed [--write] [NEFF..] [--data NEFF..], or speed --gemms M,N,K..");
             return ExitCode::from(2);
         }
         _ => measure(&args, write),
@@ -85,8 +98,13 @@ fn measure(neffs: &[String], write: bool) -> Result<(), Diagnostic> {
         commit: commit(),
         machine: processor(),
         growth: growth()?,
+        timed: Vec::new(),
         functional: Vec::new(),
     };
+    let (with_data, all) = (neffs.iter().skip_while(|n| *n != "--data").skip(1), neffs.iter());
+    for path in all.filter(|n| *n != "--data") {
+        results.timed.push(timed(Path::new(path))?);
+    }
     let machine = MachineModel::target("trn2")?;
     for (m, n, k) in PRODUCTS {
         let program = gemm(m, n, k).assemble(&machine)?;
@@ -94,11 +112,11 @@ fn measure(neffs: &[String], write: bool) -> Result<(), Diagnostic> {
         let what = format!("[{k}, {m}]^T . [{k}, {n}], bf16");
         results.functional.push(functional(what, &program, &plain)?);
     }
-    for path in neffs {
+    for path in with_data {
         let neff = Neff::read_file(Path::new(path))?;
         for program in &neff.programs {
             let plain = Plain::of(program);
-            results.functional.push(functional(neff.name.clone(), program, &plain)?);
+            results.functional.push(functional(base_name(&neff), program, &plain)?);
         }
     }
     let text = markdown(&results);
@@ -161,6 +179,29 @@ fn growth() -> Result<Vec<Growth>, Diagnostic> {
     Ok(rows)
 }
 
+/// The network's name without folders.
+fn base_name(neff: &Neff) -> String {
+    neff.name.rsplit('/').next().unwrap_or_default().to_string()
+}
+
+fn timed(path: &Path) -> Result<Timed, Diagnostic> {
+    let start = Instant::now();
+    let neff = Neff::read_file(path)?;
+    let read_wall_s = start.elapsed().as_secs_f64();
+    let simulator = Simulator::for_neff(&neff).map_err(first)?;
+    let ready = start.elapsed().as_secs_f64();
+    let stats = simulator.profile(&Options::default())?.stats;
+    let wall_s = start.elapsed().as_secs_f64();
+    Ok(Timed {
+        what: format!("{} on {}", base_name(&neff), neff.programs[0].target),
+        instructions: stats.instructions(),
+        read_wall_s,
+        prepare_wall_s: ready - read_wall_s,
+        run_wall_s: wall_s - ready,
+        wall_s,
+    })
+}
+
 /// One run of each to warm up, then one that counts.
 fn functional(what: String, program: &Program, plain: &Plain) -> Result<Functional, Diagnostic> {
     let simulator = Simulator::for_program(program).map_err(first)?;
@@ -211,6 +252,18 @@ fn markdown(results: &Results) -> String {
             r.bytes_per_instruction
         ));
     }
+    if !results.timed.is_empty() {
+        text.push_str(
+            "\nNEFFs as `ferrite profile` takes them, checks on, by the clock on the wall:\n\n\
+             | NEFF | instructions | read s | made ready s | run s | all s |\n| --- | ---: | ---: | ---: | ---: | ---: |\n",
+        );
+    }
+    for r in &results.timed {
+        text.push_str(&format!(
+            "| {} | {} | {:.3} | {:.3} | {:.3} | {:.3} |\n",
+            r.what, r.instructions, r.read_wall_s, r.prepare_wall_s, r.run_wall_s, r.wall_s
+        ));
+    }
     text.push_str(
         "\nWith data, checks off, beside the products alone by plain calls of the GEMM crate (whole for the first ones, those of TensorE's instructions for models):\n\n\
          | products | GFLOP | simulated s | plain s | ratio |\n| --- | ---: | ---: | ---: | ---: |\n",
@@ -240,7 +293,7 @@ fn gemms(shapes: &[String]) -> Result<(), Diagnostic> {
         let seconds = start.elapsed().as_secs_f64();
         let cycles = |ps: u64| ps as f64 * machine.clocks.tensor_mhz as f64 / 1e6;
         println!(
-            "{m},{n},{k},{:.0},{:.0},{},{seconds:.4}",
+            "{m},{n},{k},{:.0},{:.0},{},{seconds:.6}",
             cycles(stats.engine(Engine::Tensor).occupied_ps),
             cycles(stats.latency_ps),
             stats.instructions()
