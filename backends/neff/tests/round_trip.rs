@@ -41,6 +41,18 @@ fn sample() -> Neff {
     neff(vec![tree.current()])
 }
 
+/// Engines' files above some size are read side by side.
+#[test]
+fn a_large_program_survives() {
+    let mut large = sample();
+    let program = &mut large.programs[0];
+    let one = program.transfers.first().cloned().expect("the sample has transfers");
+    program.transfers.extend(std::iter::repeat_n(one, 20_000));
+    let file = write(&large, Compression::None);
+    assert!(file.len() > 1 << 21, "{}", file.len());
+    assert_eq!(Neff::read(&file).unwrap(), large);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 

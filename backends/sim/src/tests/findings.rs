@@ -403,3 +403,22 @@ fn inputs_have_to_fit() {
         .unwrap_or_default();
     assert!(error.contains("has 2 inputs, 1 were given"));
 }
+
+#[test]
+fn the_first_byte_of_hbm_that_nothing_wrote_is_named() {
+    // What is written is remembered in units that every access divides into: 4 bytes here, 100 where all transfers are alike.
+    for (read, missing) in [
+        (26, "byte 100 of `output0`"),
+        (50, "byte 100 of `output0`"),
+        (25, "byte 100 of output `output0`"),
+    ] {
+        let mut m = Maker::new("trn1");
+        let out = m.output(F32, &[50]);
+        let dst = sbuf(F32, 1, 0, &[25]);
+        signal(m.compute(Engine::Vector, Inst::Memset { dst, bits: 0 }), 1);
+        wait(m.store(&sbuf(F32, 1, 0, &[25]), out, 0), 1, 1);
+        wait(m.load(out, &sbuf(F32, 1, 1024, &[read]), 2), 0, 16);
+        let error = m.run(&[]).expect_err("bytes are missing").to_string();
+        assert!(error.contains(missing), "{read}: {error}");
+    }
+}
