@@ -113,6 +113,7 @@ impl Registry {
             .hlo(|| hlo::AutoCast)
             .hlo(|| hlo::Canonicalize)
             .hlo(|| hlo::CombineAffine)
+            .hlo(hlo::Egraph::default)
             .hlo(|| hlo::ExpandOps)
             .hlo(|| hlo::FoldConstants)
             .hlo(|| hlo::HoistNarrowing)

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use ferrite_driver::pipeline::{CODE, PIPELINES};
 use ferrite_ir::hlo::{BinaryOp, UnaryOp};
+use ferrite_passes::hlo::egraph::rules;
 use ferrite_passes::pass::{Level, Property};
 use ferrite_passes::registry::Registry;
 
@@ -225,6 +226,33 @@ fn fields(out: &mut String, fields: &[Item]) {
         let _ = writeln!(out, "| `{}` | {} |", field.name, markdown(&field.doc));
     }
     out.push('\n');
+}
+
+/// The page of all rules of the e-graph.
+pub fn rules_page() -> String {
+    let mut out = format!(
+        "# The rules of the e-graph\n\n{MADE}\nEquations of the pass [`egraph`](egraph.md), used from left to right. A rule that is off \
+         is used where a pipeline names it: `egraph{{rules=all}}`.\n\n"
+    );
+    let mut theme = "";
+    for rule in rules::standard() {
+        if rule.theme != theme {
+            theme = rule.theme;
+            let _ = write!(
+                out,
+                "\n## {theme}\n\n| rule | equation | holds |\n| --- | --- | --- |\n"
+            );
+        }
+        let off = if rules::OFF.contains(&rule.name) { " (off)" } else { "" };
+        let _ = writeln!(
+            out,
+            "| {}{off} | {} | {} |",
+            rule.name,
+            markdown(rule.identity),
+            rule.exactness
+        );
+    }
+    out
 }
 
 /// The page of all passes.

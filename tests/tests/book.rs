@@ -9,7 +9,7 @@ use std::process::Command;
 use ferrite_driver::{CompileOptions, Extensions, manager, pipeline, record::Recorder};
 use ferrite_ir::hlo::{parse, print};
 use ferrite_passes::program::Program;
-use ferrite_tests::reference::{operations_page, passes_page};
+use ferrite_tests::reference::{operations_page, passes_page, rules_page};
 
 #[path = "../../passes/examples/fold_double_negation.rs"]
 #[allow(dead_code)] // its `main` is for people
@@ -144,6 +144,11 @@ fn made(name: &str, text: String) {
 #[test]
 fn the_page_of_operations_says_what_the_code_says() {
     made("ops.md", operations_page());
+}
+
+#[test]
+fn the_page_of_rules_says_what_the_rules_say() {
+    made("egraph-rules.md", rules_page());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod corpus_interp;
 mod device;
 mod device_programs;
 mod device_sweep;
+mod egraph;
 mod expansions;
 mod faults;
 mod filetests;

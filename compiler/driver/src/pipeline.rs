@@ -107,6 +107,7 @@ const BALANCED: &[&str] = &[
     "remove-barriers",
     "fold-constants", // index arithmetic of gathers and scatters
     "canonicalize",
+    "egraph",             // forms are the last ones; layouts are still open
     "split-contractions", // before what is done for the readers of each part
     "scale-contractions",
     "remove-dead-ops", // what it replaced reads the same values
