@@ -9,3 +9,7 @@
 pub mod exit;
 pub mod ferrite;
 pub mod neuronx;
+
+/// The allocator of every executable made from this crate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -20,6 +20,17 @@ pub(super) fn users(func: &Func) -> Vec<Vec<OpId>> {
     users
 }
 
+/// Whether each value is a result of the function or of a region in it, by [`ValueId::index`].
+pub(super) fn returned(func: &Func) -> Vec<bool> {
+    let mut returned = vec![false; func.value_count()];
+    func.walk_regions(func.body(), &mut |func, region| {
+        for v in &func.region(region).results {
+            returned[v.index()] = true;
+        }
+    });
+    returned
+}
+
 impl Lower<'_> {
     /// What an operation's lowering may use or must heed.
     pub(super) fn hint(&self, op: OpId) -> Hint {
@@ -146,11 +157,7 @@ impl Lower<'_> {
     /// Whether a value, or what only renames its elements, is a result of the program or of a region.
     fn is_returned(&self, value: ValueId, depth: u32) -> bool {
         let Some(depth) = depth.checked_sub(1) else { return true };
-        let mut yielded = false;
-        self.func.walk_regions(self.func.body(), &mut |func, region| {
-            yielded |= func.region(region).results.contains(&value);
-        });
-        yielded
+        self.returned[value.index()]
             || self.users[value.index()]
                 .iter()
                 .any(|&user| self.passes_on(user) && self.is_returned(self.func.result(user), depth))

@@ -110,6 +110,8 @@ struct Lower<'a> {
     plan: Rc<Plan>,
     /// The operations that read each value, by [`ValueId::index`].
     users: Vec<Vec<OpId>>,
+    /// Whether each value is a result of the function or of a region, by [`ValueId::index`].
+    returned: Vec<bool>,
     program: tile::Program,
     storages: Vec<Storage>,
     /// Where the values that lie in memory are.
@@ -157,6 +159,7 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         options,
         plan: plan.clone(),
         users: known::users(func),
+        returned: known::returned(func),
         program: tile::Program {
             locs: module.locs.clone(),
             ..tile::Program::default()
