@@ -299,7 +299,7 @@ impl Kernel {
     pub fn assemble(self, machine: &MachineModel) -> Result<isa::Program, Diagnostic> {
         let program = self.finish();
         verify(&program)?;
-        let placement = match place(&program, machine, false) {
+        let placement = match place(&program, machine, None, false) {
             Ok(placement) => placement,
             Err(error) => return Err(Diagnostic::bug(format!("a calibration kernel does not fit: {error:?}"))),
         };

@@ -30,7 +30,7 @@ pub use check_placement::check_placement;
 pub use check_sync::check_sync;
 pub use encode::encode;
 pub use passes::{AssignEngines, CheckPlacement, CheckSync, Encode, GenerateCode, Place, Schedule, Spill, Synchronise};
-pub use place::{PlaceError, Placement, place};
+pub use place::{PlaceError, Placement, Span, place};
 pub use schedule::{ScheduleOptions, schedule};
 pub use spill::{Spilled, spill};
 pub use synchronise::{OpSync, Reset, SyncOptions, SyncPlan, Waits, synchronise};
@@ -141,19 +141,22 @@ pub fn compile_watched(
         timed(watch, "assign-engines", || {
             assign_engines(&mut program, machine, options.balance_window)
         })?;
+        let mut spans = None;
         if options.schedule {
             let tight = ScheduleOptions {
                 sbuf_share: options.schedule_options.sbuf_share * share,
                 load_share: options.schedule_options.load_share * share,
                 ..options.schedule_options
             };
-            report.predicted_ps = timed(watch, "schedule", || schedule(&mut program, machine, &tight));
+            let expected = timed(watch, "schedule", || schedule(&mut program, machine, &tight));
+            report.predicted_ps = expected.iter().map(|s| s.end).max().unwrap_or(0);
+            spans = Some(expected);
         }
         if options.verify {
             tile::verify(&program)?;
         }
         let placed = timed(watch, "place", || {
-            place(&program, machine, reuse_at_once || !options.schedule)
+            place(&program, machine, spans.as_deref(), reuse_at_once || !options.schedule)
         });
         let placement = match placed {
             Ok(placement) => placement,

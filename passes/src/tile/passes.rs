@@ -110,7 +110,7 @@ impl TilePass for Schedule {
         PassOption {
             name: "load-share",
             doc: "share of SBUF that loads running far ahead may fill",
-            default: "0.4",
+            default: "0.15",
         },
         PassOption {
             name: "table-patience",
@@ -168,7 +168,8 @@ impl StepPass for Place {
 
     fn run(&self, program: &mut Program, cx: &mut PassContext<'_>) -> Result<Changed> {
         let tile = tiles(program)?;
-        let placement = place(&tile.program, cx.machine, self.reuse_at_once).map_err(|e| no_room(&tile.program, e))?;
+        let placement =
+            place(&tile.program, cx.machine, None, self.reuse_at_once).map_err(|e| no_room(&tile.program, e))?;
         tile.placement = Some(placement);
         tile.sync = None;
         Ok(Changed::Yes)

@@ -2,8 +2,8 @@
 //!
 //! In: a scheduled tile program whose tiles in use at once fit their memories. Out: a byte offset for each tile (all
 //! its partitions share it) and for each scratch buffer. Two tiles in use at the same time never share a byte:
-//! [`super::check_placement`] proves it. In SBUF memory rests after use, so that a load that takes it need not wait for
-//! its last user; of rested memory the tightest block is taken, low for short lives and high for long ones. What does
+//! [`super::check_placement`] proves it. In SBUF memory rests after use, by the times that the schedule expects, so that
+//! a load that takes it need not wait for its last user; of rested memory the tightest block is taken, low for short lives and high for long ones. What does
 //! not fit here is not spilled here: the caller leaves more room and schedules again.
 
 use std::collections::BTreeMap;
@@ -45,27 +45,65 @@ impl From<Diagnostic> for PlaceError {
     }
 }
 
-/// Operations for which memory rests after use, while there is other memory.
-const REST: usize = 384;
+/// When an operation should begin and when its results are there, picoseconds from the start of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// It begins.
+    pub start: u64,
+    /// Its results are there.
+    pub end: u64,
+}
 
-/// Places a scheduled program. Memory rests as long as it can; with `reuse_at_once` it need not rest at all, which always
-/// places more but makes loads wait for the last user of what they overwrite.
+/// Operations for which memory rests after use, where nobody knows when they run (our choice).
+const REST: u64 = 384;
+
+/// What tells whether memory has rested: the expected times of operations, or their number.
+struct Clock<'a> {
+    spans: Option<&'a [Span]>,
+}
+
+impl Clock<'_> {
+    fn span(&self, op: usize) -> Span {
+        self.spans.map_or(
+            Span {
+                start: op as u64,
+                end: op as u64 + 1,
+            },
+            |spans| spans[op],
+        )
+    }
+}
+
+/// Places a scheduled program. `spans`, by operation, are the times that the schedule expects; without, positions stand
+/// for times. Memory rests as long as it can; with `reuse_at_once` it need not rest at all, which always places more but
+/// makes loads wait for the last user of what they overwrite.
 ///
 /// # Errors
 /// See [`PlaceError`].
-pub fn place(program: &Program, machine: &MachineModel, reuse_at_once: bool) -> Result<Placement, PlaceError> {
+pub fn place(
+    program: &Program,
+    machine: &MachineModel,
+    spans: Option<&[Span]>,
+    reuse_at_once: bool,
+) -> Result<Placement, PlaceError> {
     let lives = lives(program);
     let mut placement = Placement {
         tiles: vec![0; program.tiles.len()],
         ..Placement::default()
     };
     place_psum(program, machine, &lives, &mut placement.tiles)?;
+    let clock = Clock { spans };
+    let rest = match spans {
+        // What the machine does differs from what the schedule expects by about a transfer.
+        Some(_) => machine.dma_start_ps() + machine.dma_done_ps(),
+        None => REST,
+    };
     let mut placed = Ok(());
-    for rest in [REST, REST / 4, REST / 16, 0] {
+    for rest in [rest, rest / 4, rest / 16, 0] {
         if rest == 0 && !reuse_at_once {
             break;
         }
-        placed = place_sbuf(program, machine, &lives, rest, &mut placement.tiles);
+        placed = place_sbuf(program, machine, &lives, &clock, rest, &mut placement.tiles);
         if placed.is_ok() {
             break;
         }
@@ -123,17 +161,17 @@ fn place_psum(
 
 /// Free memory of a partition, in fragments that remember when they were last used.
 struct FreeSbuf {
-    /// Start to end and the operation after which it was freed, plus 1.
-    fragments: BTreeMap<i64, (i64, usize)>,
-    /// Operations for which memory rests.
-    rest: usize,
+    /// Start to end and the time of the last use; 0 for never.
+    fragments: BTreeMap<i64, (i64, u64)>,
+    /// Time for which memory rests.
+    rest: u64,
 }
 
 impl FreeSbuf {
-    /// Takes `bytes` for a tile that begins at operation `now`.
-    fn take(&mut self, bytes: i64, now: usize, at_top: bool) -> Option<i64> {
-        let fragments: Vec<(i64, i64, usize)> = self.fragments.iter().map(|(&s, &(e, t))| (s, e, t)).collect();
-        let mut best: Option<((usize, i64, i64), i64)> = None;
+    /// Takes `bytes` for a tile that begins at `now`.
+    fn take(&mut self, bytes: i64, now: u64, at_top: bool) -> Option<i64> {
+        let fragments: Vec<(i64, i64, u64)> = self.fragments.iter().map(|(&s, &(e, t))| (s, e, t)).collect();
+        let mut best: Option<((u64, i64, i64), i64)> = None;
         let mut first = 0;
         while first < fragments.len() {
             let mut last = first;
@@ -153,10 +191,14 @@ impl FreeSbuf {
                 }
                 let touched = run.iter().filter(|f| f.0 < start + bytes && start < f.1);
                 let used = touched.map(|f| f.2).max().unwrap_or(0);
-                let recent = if used + self.rest > now && used > 0 { used } else { 0 };
+                let delay = if used > 0 {
+                    (used + self.rest).saturating_sub(now)
+                } else {
+                    0
+                };
                 let inside = start != low && start + bytes != high;
                 let waste = (high - low - bytes) * if inside { 4 } else { 1 };
-                let score = (recent, waste, if at_top { -start } else { start });
+                let score = (delay, waste, if at_top { -start } else { start });
                 if best.is_none_or(|b| score < b.0) {
                     best = Some((score, start));
                 }
@@ -177,15 +219,15 @@ impl FreeSbuf {
         Some(start)
     }
 
-    /// Gives memory back after operation `now`; what has rested joins its neighbours.
-    fn give(&mut self, start: i64, bytes: i64, now: usize) {
-        let rested = |t: usize| t + self.rest <= now;
-        let (mut start, mut end, mut time) = (start, start + bytes, now + 1);
+    /// Gives memory back that was last used at `used`; what has rested `now` joins its neighbours.
+    fn give(&mut self, start: i64, bytes: i64, used: u64, now: u64) {
+        let rested = |t: u64| t + self.rest <= now;
+        let (mut start, mut end, mut time) = (start, start + bytes, used);
         if self.rest == 0 {
             // Nothing rests: all neighbours join.
             time = 0;
         }
-        let join = |t: usize| self.rest == 0 || (rested(t) && rested(time));
+        let join = |t: u64| self.rest == 0 || (rested(t) && rested(time));
         if let Some((&s, &(e, t))) = self.fragments.range(..start).next_back()
             && e == start
             && join(t)
@@ -203,9 +245,9 @@ impl FreeSbuf {
     }
 
     /// Joins neighbours that have rested.
-    fn join_rested(&mut self, now: usize) {
-        let mut joined: BTreeMap<i64, (i64, usize)> = BTreeMap::new();
-        let mut open: Option<(i64, i64, usize)> = None;
+    fn join_rested(&mut self, now: u64) {
+        let mut joined: BTreeMap<i64, (i64, u64)> = BTreeMap::new();
+        let mut open: Option<(i64, i64, u64)> = None;
         for (&s, &(e, t)) in &self.fragments {
             let t = if t + self.rest <= now { 0 } else { t };
             open = match open {
@@ -266,7 +308,8 @@ fn place_sbuf(
     program: &Program,
     machine: &MachineModel,
     lives: &[Option<Live>],
-    rest: usize,
+    clock: &Clock<'_>,
+    rest: u64,
     offsets: &mut [u32],
 ) -> Result<(), PlaceError> {
     let mut free = FreeSbuf {
@@ -275,9 +318,12 @@ fn place_sbuf(
     };
     // A life of more than this many operations is long: it would cut free memory in two for long.
     let long = (program.ops.len() / 8).clamp(64, 4096);
+    // When the operations so far are done with each tile.
+    let mut used = vec![0u64; program.tiles.len()];
     for (index, op) in program.ops.iter().enumerate() {
+        let now = clock.span(index);
         if index % 64 == 0 {
-            free.join_rested(index);
+            free.join_rested(now.start);
         }
         let touched = tiles_of(op);
         for &id in &touched {
@@ -288,7 +334,7 @@ fn place_sbuf(
             };
             let bytes = footprint(machine, tile);
             let is_long = (live.last - live.first) as usize > long;
-            let start = free.take(bytes, index, is_long);
+            let start = free.take(bytes, now.start, is_long);
             let Some(start) = start else {
                 return Err(PlaceError::Sbuf { op: index, tile: id });
             };
@@ -296,8 +342,10 @@ fn place_sbuf(
         }
         for &id in &touched {
             let tile = program.tile(id);
+            used[id.index()] = used[id.index()].max(now.end);
             if tile.space == Space::Sbuf && lives[id.index()].is_some_and(|l| l.last as usize == index) {
-                free.give(i64::from(offsets[id.index()]), footprint(machine, tile), index);
+                let (start, bytes) = (i64::from(offsets[id.index()]), footprint(machine, tile));
+                free.give(start, bytes, used[id.index()], now.start);
             }
         }
     }

@@ -19,6 +19,7 @@ use ferrite_ir::tile::{Inst, OpKind, Program, Touched};
 use super::cost::{OpCost, op_cost};
 use super::graph::{Edge, Graph, is_load};
 use super::lives::{footprint, lives, tiles_of};
+use super::place::Span;
 use super::pressure::Profile;
 
 /// How far and how full to schedule.
@@ -42,7 +43,7 @@ impl Default for ScheduleOptions {
             lookahead: 512,
             load_lookahead: 4096,
             sbuf_share: 0.7,
-            load_share: 0.4,
+            load_share: 0.15,
             table_patience: 256,
         }
     }
@@ -75,12 +76,12 @@ fn lane_of(op: &ferrite_ir::tile::Op) -> usize {
     }
 }
 
-/// Schedules the program. Deterministic; near linear in its size. Returns the time it should take, picoseconds.
-pub fn schedule(program: &mut Program, machine: &MachineModel, options: &ScheduleOptions) -> u64 {
-    let (order, end) = Scheduler::new(program, machine, options).run();
+/// Schedules the program. Deterministic; near linear in its size. Returns when each operation, in the new order, should run.
+pub fn schedule(program: &mut Program, machine: &MachineModel, options: &ScheduleOptions) -> Vec<Span> {
+    let (order, spans) = Scheduler::new(program, machine, options).run();
     let mut slots: Vec<Option<ferrite_ir::tile::Op>> = std::mem::take(&mut program.ops).into_iter().map(Some).collect();
     program.ops = order.iter().filter_map(|&i| slots[i as usize].take()).collect();
-    end
+    order.iter().map(|&i| spans[i as usize]).collect()
 }
 
 #[derive(Default)]
@@ -122,8 +123,8 @@ struct Scheduler<'a> {
     /// When each DMA engine, and HBM, is done with what it has.
     dma_free: Vec<u64>,
     hbm_free: u64,
-    /// When the last result is there.
-    end: u64,
+    /// When each operation runs, once it is issued.
+    spans: Vec<Span>,
     sbuf_shared: u64,
     psum_shared: u64,
     /// Tiles whose operations are all issued, by the time the last one ends.
@@ -246,14 +247,14 @@ impl<'a> Scheduler<'a> {
             frontier: 0,
             dma_free: vec![0; machine.dma.engines.max(1) as usize],
             hbm_free: 0,
-            end: 0,
+            spans: vec![Span::default(); n],
             sbuf_shared: 0,
             psum_shared: 0,
             releases: BinaryHeap::new(),
         }
     }
 
-    fn run(mut self) -> (Vec<u32>, u64) {
+    fn run(mut self) -> (Vec<u32>, Vec<Span>) {
         let n = self.issued.len();
         let mut order = Vec::with_capacity(n);
         for op in 0..n {
@@ -285,7 +286,7 @@ impl<'a> Scheduler<'a> {
                 None => self.lanes[lane].blocked.push(Reverse(op)),
             }
         }
-        (order, self.end)
+        (order, self.spans)
     }
 
     fn reach(&self, lane: usize) -> usize {
@@ -416,8 +417,11 @@ impl<'a> Scheduler<'a> {
         }
         let next = start + cost.occupancy;
         let mut end = start + cost.latency;
+        let mut moves = start;
         if cost.dma > 0 {
             let begin = start + self.machine.dma_start_ps();
+            // It touches memory once an engine has time for it.
+            moves = begin.max(self.dma_free.iter().copied().min().unwrap_or(0));
             let engines = self.dma_free.iter_mut().take(cost.dma_engines as usize);
             let last = engines.fold(0, |last, free| {
                 *free = begin.max(*free) + cost.dma;
@@ -426,7 +430,7 @@ impl<'a> Scheduler<'a> {
             self.hbm_free = self.hbm_free.max(begin) + cost.hbm;
             end = end.max(last.max(self.hbm_free) + self.machine.dma_done_ps());
         }
-        self.end = self.end.max(end);
+        self.spans[op] = Span { start: moves, end };
         self.lanes[lane].free = next;
         self.issued[op] = true;
         for t in self.tiles_of(op) {
