@@ -121,13 +121,20 @@ impl Lower<'_> {
 
     /// Row tile by row tile.
     fn by_rows(&mut self, work: &mut Work<'_>, tiles: &[(i64, i64)], chunks: &[(i64, i64)]) -> Result<()> {
+        // A right operand that one row tile reads goes by once. Half of the banks are for others.
+        if tiles.len() == 1 && chunks.len() > 1 {
+            self.abreast = (self.machine.psum.banks as usize / 2 / work.contractions.len().max(1)).max(1);
+        }
         for &r in tiles {
             let mut state = RowState::default();
             for &c in chunks {
                 self.chunk(work, &mut state, r, c)?;
             }
+            self.abreast = 1;
             self.finish_rows(work, &mut state, r, chunks)?;
         }
+        debug_assert!(self.ahead.is_empty(), "columns that nobody asked for");
+        self.ahead.clear();
         Ok(())
     }
 
@@ -645,7 +652,7 @@ impl Lower<'_> {
         let m = (r.0 - b * x.m, r.1);
         let bank = self.bank_columns();
         if c.1 <= bank && dtype.is_float() {
-            let view = self.contract(x, b, m, c)?;
+            let view = self.contract(x, b, m, c, self.abreast)?;
             return Ok(Val { view, row: c.1 == 1 });
         }
         let pieces = (c.1 + bank - 1) / bank;
@@ -653,7 +660,7 @@ impl Lower<'_> {
         let dst = self.sbuf(Extent { p: r.1, n: c.1 }, dtype, "dot");
         for at in (0..c.1).step_by(width as usize) {
             let n = width.min(c.1 - at);
-            let src = self.contract(x, b, m, (c.0 + at, n))?;
+            let src = self.contract(x, b, m, (c.0 + at, n), 1)?;
             self.inst(Inst::TensorCopy {
                 dst: part(&dst, 0, r.1, at, n),
                 src,

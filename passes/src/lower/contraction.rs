@@ -19,6 +19,15 @@ use super::view::{StorageId, StridedView, ViewDim, ViewDims, merged, row_boxes};
 use super::{Lower, device_dtype};
 use crate::hlo::orient_contractions::operand as operand_cost;
 
+/// Part of a contraction's result that was computed before it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Product {
+    operands: [(StorageId, i64); 2],
+    batch: i64,
+    rows: (i64, i64),
+    columns: (i64, i64),
+}
+
 /// One operand.
 #[derive(Clone, Debug)]
 pub(super) struct Operand {
@@ -253,29 +262,67 @@ impl Lower<'_> {
     }
 
     /// `result[m0..m0 + mn, n0..n0 + nn]` of batch `b` in a PSUM tile.
-    pub(super) fn contract(&mut self, c: &Contraction, b: i64, m: (i64, i64), n: (i64, i64)) -> Result<View> {
-        let dst = self.new_tile(Space::Psum, m.1, n.1, DType::F32, "dot");
-        let block = self.machine.pe.rows as i64;
-        let blocks = (c.k + block - 1) / block;
-        let mut k0 = 0;
-        for i in 0..blocks {
-            let kn = block.min(c.k - k0);
-            let mut stationary = self.k_major(&c.lhs, b, m, (k0, kn))?;
-            let mut moving = self.k_major(&c.rhs, b, n, (k0, kn))?;
-            if stationary.partition != moving.partition {
-                stationary = self.at_first_partition(stationary);
-                moving = self.at_first_partition(moving);
-            }
-            self.emit(TileKind::Matmul {
-                dst: dst.clone(),
-                stationary,
-                moving,
-                accumulate: i > 0,
-                transpose: false,
-            });
-            k0 += kn;
+    ///
+    /// Where `abreast` equal parts of the columns come one after the other and all that is needed of the right operand is too much to be brought in
+    /// by long rows, the next columns are computed along with the first, each in a bank of its own: each block of the
+    /// contracting dimension is then loaded once for all of them, in rows that are so much longer.
+    pub(super) fn contract(
+        &mut self,
+        c: &Contraction,
+        b: i64,
+        m: (i64, i64),
+        n: (i64, i64),
+        abreast: usize,
+    ) -> Result<View> {
+        let key = Product {
+            operands: [&c.lhs, &c.rhs].map(|o| (o.view.storage, o.view.offset)),
+            batch: b,
+            rows: m,
+            columns: n,
+        };
+        if let Some(at) = self.ahead.iter().position(|(k, _)| *k == key) {
+            return Ok(self.ahead.swap_remove(at).1);
         }
-        Ok(dst)
+        let width = abreast as i64 * n.1;
+        let group = if c.rhs.panel < width && c.rhs.is_direct(n.1, self.machine.pe.rows as i64) {
+            (n.0, width.min(c.n - n.0))
+        } else {
+            n
+        };
+        let starts = (group.0..group.0 + group.1).step_by(n.1.max(1) as usize);
+        let columns: Vec<(i64, i64)> = starts.map(|at| (at, n.1.min(group.0 + group.1 - at))).collect();
+        let tiles = columns
+            .iter()
+            .map(|n| self.new_tile(Space::Psum, m.1, n.1, DType::F32, "dot"));
+        let tiles: Vec<View> = tiles.collect();
+        let mut wide = c.clone();
+        wide.rhs.panel = wide.rhs.panel.max(group.1);
+        let block = self.machine.pe.rows as i64;
+        for k0 in (0..c.k).step_by(block as usize) {
+            let kn = block.min(c.k - k0);
+            for (&n, dst) in columns.iter().zip(&tiles) {
+                let mut stationary = self.k_major(&wide.lhs, b, m, (k0, kn))?;
+                let mut moving = self.k_major(&wide.rhs, b, n, (k0, kn))?;
+                if stationary.partition != moving.partition {
+                    stationary = self.at_first_partition(stationary);
+                    moving = self.at_first_partition(moving);
+                }
+                self.emit(TileKind::Matmul {
+                    dst: dst.clone(),
+                    stationary,
+                    moving,
+                    accumulate: k0 > 0,
+                    transpose: false,
+                });
+            }
+        }
+        let mut tiles = columns.into_iter().zip(tiles);
+        let first = tiles.next();
+        let later = tiles.map(|(columns, tile)| (Product { columns, ..key }, tile));
+        self.ahead.extend(later);
+        first
+            .map(|(_, tile)| tile)
+            .ok_or_else(|| Diagnostic::bug("a contraction without columns"))
     }
 
     /// `kn` contracting indices on partitions, `fn` free indices beside each other.

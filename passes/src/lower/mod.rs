@@ -135,6 +135,10 @@ struct Lower<'a> {
     units: BTreeMap<StorageId, i64>,
     /// Where the next operation of the program should write its result, if somebody collects it.
     wanted: Option<View>,
+    /// Chunks of columns that a contraction may compute side by side, because they are asked for one after the other.
+    abreast: usize,
+    /// Those that nobody has asked for yet.
+    ahead: Vec<(contraction::Product, View)>,
     /// Location given to emitted operations.
     loc: LocId,
 }
@@ -176,6 +180,8 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         group: None,
         units: BTreeMap::new(),
         wanted: None,
+        abreast: 1,
+        ahead: Vec::new(),
         loc: LocId::UNKNOWN,
     };
     lower.bind_inputs()?;
