@@ -61,6 +61,7 @@ demo: rust ## Compiles tiny ViT, runs it in the cycle-level simulator, checks th
 test: test-tools ## Everything CI runs: format, lints, tests, documentation.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo check -p ferrite-cli --no-default-features --locked
 	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --workspace --doc --locked --quiet
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
