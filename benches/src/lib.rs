@@ -33,6 +33,11 @@ fn package() -> PathBuf {
     told.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
 
+/// A page of the book by its file's name, in the working tree that this package is part of.
+pub fn book_page(name: &str) -> PathBuf {
+    package().join("../docs/src").join(name)
+}
+
 /// The commit of the working tree; `unknown` where git does not tell.
 pub fn commit() -> String {
     let done = std::process::Command::new("git")

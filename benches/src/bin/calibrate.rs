@@ -4,7 +4,6 @@
 //! a point's program.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use ferrite_benches::calibration::{Class, Point, points};
@@ -85,8 +84,7 @@ fn main() -> ExitCode {
             let text = MachineModel::target_text(target).unwrap_or_default();
             let _ = writeln!(page, "- `{target}.toml`: `{:016x}`", hash(text.as_bytes()));
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-        let path = root.join("docs/src/calibration-table.md");
+        let path = ferrite_benches::book_page("calibration-table.md");
         if let Err(error) = std::fs::write(&path, page) {
             eprintln!("{}: {error}", path.display());
             return ExitCode::FAILURE;

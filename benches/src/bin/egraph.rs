@@ -4,10 +4,9 @@
 //! `mid` that compile, and a list of `full`. `--auto-cast matmult`. The executable `ferrite` is the one beside this one: build both with `--release`.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use ferrite_benches::corpus;
+use ferrite_benches::{book_page, corpus};
 use ferrite_driver::options::{AutoCast, CompileOptions};
 use ferrite_driver::pipeline::{CODE, PIPELINES, resolve};
 use ferrite_ir::machine::MachineModel;
@@ -87,7 +86,7 @@ fn measure_all() -> Result<(), String> {
         let _ = write!(text, "\nNot measured:\n\n- {}\n", skipped.join("\n- "));
     }
     print!("{text}");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/egraph-results.md");
+    let path = book_page("egraph-results.md");
     std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))
 }
 

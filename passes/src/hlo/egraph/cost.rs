@@ -26,8 +26,7 @@ pub(super) fn price(machine: &MachineModel, kind: &Kind, ty: &TensorType, operan
         Kind::Op(op) => op,
     };
     match op {
-        // One number is part of the instruction that reads it.
-        Constant(literal) if literal.is_splat() => FREE,
+        // In every choice alike.
         Constant(_) | Iota(_) => FREE,
         Reshape | BroadcastInDim(_) | Slice(_) | Reverse(_) => FREE,
         Transpose(_) => transposed(machine, ty),
