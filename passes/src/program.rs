@@ -5,7 +5,7 @@ use ferrite_ir::hlo::{self, Module};
 use ferrite_ir::{isa, tile};
 
 use crate::pass::{Level, Property};
-use crate::tile::{Placement, SyncPlan};
+use crate::tile::{Placement, Span, SyncPlan};
 
 /// Most bytes of constants that a text of the tile or isa level holds: beyond, they are left out and the text shows the
 /// program but does not read back (our choice: a dump of every pass of a model with weights must stay readable).
@@ -27,6 +27,8 @@ pub enum Program {
 pub struct TileProgram {
     /// The program.
     pub program: tile::Program,
+    /// When operations should run, once `schedule` ran.
+    pub spans: Option<Vec<Span>>,
     /// Addresses, once `place` ran.
     pub placement: Option<Placement>,
     /// Semaphores, once `synchronise` ran.
@@ -133,6 +135,7 @@ impl Program {
     /// Forgets decisions that do not survive a change of the program.
     pub(crate) fn keep(&mut self, preserved: &[Property]) {
         if let Program::Tile(tile) = self {
+            tile.spans = None;
             if !preserved.contains(&Property::Placed) {
                 tile.placement = None;
             }

@@ -149,7 +149,7 @@ impl Registry {
             .step(lower::LowerToTiles::default)
             .tile(tile::AssignEngines::default)
             .tile(tile::Spill::default)
-            .tile(tile::Schedule::default)
+            .step(tile::Schedule::default)
             .step(tile::Place::default)
             .step(|| tile::CheckPlacement)
             .step(tile::Synchronise::default)

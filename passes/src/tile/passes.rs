@@ -86,10 +86,11 @@ pub struct Schedule {
     options: ScheduleOptions,
 }
 
-impl TilePass for Schedule {
+impl StepPass for Schedule {
     const NAME: &'static str = "schedule";
-    const DOC: &'static str =
-        "Reorders a tile program so that engines and DMA overlap, loads running ahead as far as SBUF allows.";
+    const DOC: &'static str = "Reorders a tile program so that engines and DMA overlap, loads running ahead as far as SBUF allows. When operations should run stands beside the program.";
+    const LEVEL: Level = Level::Tile;
+    const RESULT: Level = Level::Tile;
     const REQUIRES: &'static [Property] = &[Property::EnginesAssigned];
     const OPTIONS: &'static [PassOption] = &[
         PassOption {
@@ -127,8 +128,10 @@ impl TilePass for Schedule {
         options.read("table-patience", &mut self.options.table_patience)
     }
 
-    fn run(&self, program: &mut Tiles, cx: &mut PassContext<'_>) -> Result<Changed> {
-        schedule(program, cx.machine, &self.options);
+    fn run(&self, program: &mut Program, cx: &mut PassContext<'_>) -> Result<Changed> {
+        let tile = tiles(program)?;
+        tile.spans = Some(schedule(&mut tile.program, cx.machine, &self.options));
+        (tile.placement, tile.sync) = (None, None);
         Ok(Changed::Yes)
     }
 }
@@ -168,8 +171,8 @@ impl StepPass for Place {
 
     fn run(&self, program: &mut Program, cx: &mut PassContext<'_>) -> Result<Changed> {
         let tile = tiles(program)?;
-        let placement =
-            place(&tile.program, cx.machine, None, self.reuse_at_once).map_err(|e| no_room(&tile.program, e))?;
+        let placed = place(&tile.program, cx.machine, tile.spans.as_deref(), self.reuse_at_once);
+        let placement = placed.map_err(|e| no_room(&tile.program, e))?;
         tile.placement = Some(placement);
         tile.sync = None;
         Ok(Changed::Yes)

@@ -3,8 +3,9 @@
 //! In: a scheduled tile program whose tiles in use at once fit their memories. Out: a byte offset for each tile (all
 //! its partitions share it) and for each scratch buffer. Two tiles in use at the same time never share a byte:
 //! [`super::check_placement`] proves it. In SBUF memory rests after use, by the times that the schedule expects, so that
-//! a load that takes it need not wait for its last user; of rested memory the tightest block is taken, low for short lives and high for long ones. What does
-//! not fit here is not spilled here: the caller leaves more room and schedules again.
+//! a load that takes it need not wait for its last user; of rested memory the tightest block is taken, low for short
+//! lives and high for long ones. What does not fit here is not spilled here: the caller leaves more room and schedules
+//! again.
 
 use std::collections::BTreeMap;
 

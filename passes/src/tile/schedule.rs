@@ -37,6 +37,7 @@ pub struct ScheduleOptions {
     pub table_patience: usize,
 }
 
+/// Our choices: of those tried, what served the models of `benches/results` best together.
 impl Default for ScheduleOptions {
     fn default() -> Self {
         ScheduleOptions {

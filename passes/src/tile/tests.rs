@@ -315,3 +315,29 @@ fn stores_do_not_stand_before_loads_on_one_engine() {
         }
     }
 }
+
+/// A tile whose time comes when `used` has long been done with takes its place; where `used` is said to end late, it does
+/// not.
+#[test]
+fn memory_rests_by_the_times_that_are_expected() {
+    let machine = machine();
+    let mut b = Builder::default();
+    let (first, second) = (b.sbuf(128, 4096), b.sbuf(128, 4096));
+    b.memset(&first, 4);
+    b.memset(&second, 4);
+    let rest = machine.dma_start_ps() + machine.dma_done_ps();
+    let offsets = |gap: u64| {
+        let spans = [
+            Span { start: 0, end: 1 },
+            Span {
+                start: 1 + gap,
+                end: 2 + gap,
+            },
+        ];
+        let placed = place(&b.program, &machine, Some(&spans), false).expect("there is room");
+        (placed.tiles[0], placed.tiles[1])
+    };
+    let (early, late) = (offsets(rest / 2), offsets(2 * rest));
+    assert_ne!(early.0, early.1, "its last user may still be at it");
+    assert_eq!(late.0, late.1, "it has rested");
+}
