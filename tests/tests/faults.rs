@@ -236,11 +236,18 @@ fn is_fresh(program: &Program, number: usize, bytes: &Range<i64>, pitch: i64) ->
         .filter(|e| e.dst.space == DmaSpace::Sbuf);
     let mut fresh = written.all(|e| apart(columns(&e.dst, pitch)));
     for instr in program.streams.iter().flatten() {
-        if let Op::Compute(inst) = &instr.op {
-            inst.for_each(|role, ap: &Ap| {
-                let (low, high) = ap.byte_range();
-                fresh &= !role.writes() || ap.space != Space::Sbuf || apart(low..high);
-            });
+        let mut written = |ap: &Ap| {
+            let (low, high) = ap.byte_range();
+            fresh &= ap.space != Space::Sbuf || apart(low..high);
+        };
+        match &instr.op {
+            Op::Compute(inst) => inst.for_each(|role, ap: &Ap| {
+                if role.writes() {
+                    written(ap);
+                }
+            }),
+            Op::DmaIndirect(indirect) => written(&indirect.tile),
+            _ => {}
         }
     }
     fresh

@@ -263,9 +263,9 @@ impl Lower<'_> {
 
     /// `result[m0..m0 + mn, n0..n0 + nn]` of batch `b` in a PSUM tile.
     ///
-    /// Where `abreast` equal parts of the columns come one after the other and all that is needed of the right operand is too much to be brought in
-    /// by long rows, the next columns are computed along with the first, each in a bank of its own: each block of the
-    /// contracting dimension is then loaded once for all of them, in rows that are so much longer.
+    /// Where `abreast` equal parts of the columns are asked for one after the other, and all that the first needs of the
+    /// right operand leaves no room for long rows, the next parts are computed along with it, each in a bank of its own:
+    /// each block of the contracting dimension is then loaded once for all of them, in rows that are so much longer.
     pub(super) fn contract(
         &mut self,
         c: &Contraction,
@@ -295,14 +295,13 @@ impl Lower<'_> {
             .iter()
             .map(|n| self.new_tile(Space::Psum, m.1, n.1, DType::F32, "dot"));
         let tiles: Vec<View> = tiles.collect();
-        let mut wide = c.clone();
-        wide.rhs.panel = wide.rhs.panel.max(group.1);
+        let panel = c.rhs.panel.max(group.1);
         let block = self.machine.pe.rows as i64;
         for k0 in (0..c.k).step_by(block as usize) {
             let kn = block.min(c.k - k0);
             for (&n, dst) in columns.iter().zip(&tiles) {
-                let mut stationary = self.k_major(&wide.lhs, b, m, (k0, kn))?;
-                let mut moving = self.k_major(&wide.rhs, b, n, (k0, kn))?;
+                let mut stationary = self.k_major(&c.lhs, c.lhs.panel, b, m, (k0, kn))?;
+                let mut moving = self.k_major(&c.rhs, panel, b, n, (k0, kn))?;
                 if stationary.partition != moving.partition {
                     stationary = self.at_first_partition(stationary);
                     moving = self.at_first_partition(moving);
@@ -325,27 +324,35 @@ impl Lower<'_> {
             .ok_or_else(|| Diagnostic::bug("a contraction without columns"))
     }
 
-    /// `kn` contracting indices on partitions, `fn` free indices beside each other.
-    fn k_major(&mut self, operand: &Operand, b: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
+    /// `kn` contracting indices on partitions, `fn` free indices beside each other; a load may bring in `panel` of these.
+    fn k_major(&mut self, operand: &Operand, panel: i64, b: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
         let batch = row_boxes(&operand.batch, b, 1);
         let offset = operand.view.offset + batch[0].offset;
         if operand.is_direct(f.1, k.1) {
-            self.load_k_major(operand, b, offset, f, k)
+            self.load_k_major(operand, panel, b, offset, f, k)
         } else {
             self.transpose_rows(operand, b, offset, f, k)
         }
     }
 
     /// Loads a block with the contracting dimension on partitions, as wide as is useful to later requests.
-    fn load_k_major(&mut self, operand: &Operand, b: i64, offset: i64, f: (i64, i64), k: (i64, i64)) -> Result<View> {
+    fn load_k_major(
+        &mut self,
+        operand: &Operand,
+        room: i64,
+        b: i64,
+        offset: i64,
+        f: (i64, i64),
+        k: (i64, i64),
+    ) -> Result<View> {
         let (mut cols, mut at) = widen(&operand.free, &operand.batch, b);
-        if extent(&cols) > operand.panel {
+        if extent(&cols) > room {
             // Other batch indices would push this one out before it is used.
             (cols, at) = (merged(&operand.free), 0);
         }
         let total = extent(&cols);
         let first = f.0 + at;
-        let most = (operand.panel / f.1).max(1) * f.1;
+        let most = (room / f.1).max(1) * f.1;
         let panel = if total <= most {
             (0, total)
         } else {
