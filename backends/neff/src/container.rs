@@ -1,6 +1,6 @@
 //! Header and archive together: any NEFF, whoever wrote it, without looking into the files.
 
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 use crate::archive::{self, Compression, Files, ReadOptions};
 use crate::error::{io as io_error, malformed};
 use crate::header::{HEADER_SIZE, Header};
+use crate::whole;
 
 /// A NEFF as header and files.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,24 +64,7 @@ impl Container {
     /// never a part.
     pub fn write_file(&mut self, compression: Compression, path: &Path) -> Result<(), Diagnostic> {
         let fail = |e: io::Error| io_error(&path.display().to_string(), &e);
-        let folder = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new()
-            .prefix(".neff-")
-            .tempfile_in(folder)
-            .map_err(fail)?;
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        self.write(compression, &mut out).map_err(fail)?;
-        let file = out.into_inner().map_err(|e| fail(e.into_error()))?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::Permissions::from_mode(0o644); // a temporary file is private, a NEFF is not
-            file.as_file().set_permissions(mode).map_err(fail)?;
-        }
-        file.persist(path).map(drop).map_err(|e| fail(e.error))
+        whole::write(path, |out| self.write(compression, out)).map_err(fail)
     }
 }
 

@@ -15,6 +15,7 @@ mod graph;
 pub mod header;
 mod neff;
 pub mod schema;
+pub mod whole;
 
 pub use archive::{Compression, Files, ReadOptions};
 pub use container::{Container, rename};

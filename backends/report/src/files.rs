@@ -1,9 +1,10 @@
 //! The usual files of a profile, each written whole or not at all.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use ferrite_ir::diag::{Code, Diagnostic};
+use ferrite_neff::whole;
 
 use crate::figure::Figure;
 use crate::html;
@@ -51,22 +52,7 @@ pub fn write_all(profile: &Profile, folder: &Path) -> Result<Written, Diagnostic
 
 /// Writes a file by way of a temporary one beside it.
 fn write(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Diagnostic> {
-    let fail = |e: io::Error| failure(path, &e);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new()
-        .prefix(".report-")
-        .tempfile_in(folder)
-        .map_err(fail)?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    content(&mut out).map_err(fail)?;
-    let file = out.into_inner().map_err(|e| fail(e.into_error()))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o644); // a temporary file is private, a report is not
-        file.as_file().set_permissions(mode).map_err(fail)?;
-    }
-    file.persist(path).map(drop).map_err(|e| fail(e.error))
+    whole::write(path, |out| content(out)).map_err(|e| failure(path, &e))
 }
 
 fn failure(path: &Path, error: &io::Error) -> Diagnostic {

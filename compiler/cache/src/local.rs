@@ -203,10 +203,7 @@ impl Reservation {
 pub(crate) fn remove_temporaries(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if [TEMPORARY, ".neff-"]
-            .iter()
-            .any(|p| name.to_string_lossy().starts_with(p))
-        {
+        if name.to_string_lossy().starts_with(TEMPORARY) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -186,17 +186,7 @@ pub fn is_neff(path: &Path) -> bool {
 /// Puts a verified copy in its place, named as if it had just been compiled there.
 pub fn deliver(mut file: NamedTempFile, output: &Path) -> Result<()> {
     ferrite_neff::rename(file.as_file_mut(), Neff::network_name(&output.to_string_lossy()))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o644);
-        file.as_file()
-            .set_permissions(mode)
-            .map_err(|e| files::failure(output, &e))?;
-    }
-    file.persist(output)
-        .map(drop)
-        .map_err(|e| files::failure(output, &e.error))
+    ferrite_neff::whole::put(file, output).map_err(|e| files::failure(output, &e))
 }
 
 fn save(bytes: &[u8]) -> Result<NamedTempFile> {
