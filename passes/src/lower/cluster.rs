@@ -121,9 +121,9 @@ impl Lower<'_> {
 
     /// Row tile by row tile.
     fn by_rows(&mut self, work: &mut Work<'_>, tiles: &[(i64, i64)], chunks: &[(i64, i64)]) -> Result<()> {
-        // A right operand that one row tile reads goes by once. Half of the banks are for others.
+        // A right operand that one row tile reads goes by once.
         if tiles.len() == 1 && chunks.len() > 1 {
-            self.abreast = (self.machine.psum.banks as usize / 2 / work.contractions.len().max(1)).max(1);
+            self.abreast = self.banks_for(work.contractions.len());
         }
         for &r in tiles {
             let mut state = RowState::default();
@@ -646,6 +646,11 @@ impl Lower<'_> {
         dst
     }
 
+    /// PSUM banks that each of some contractions may fill side by side: half of them are for others.
+    fn banks_for(&self, contractions: usize) -> usize {
+        (self.machine.psum.banks as usize / 2 / contractions.max(1)).max(1)
+    }
+
     /// A contraction's rows and columns as one operand: a PSUM tile if it fits a bank, else collected in SBUF.
     fn contraction_rows(&mut self, x: &Contraction, r: (i64, i64), c: (i64, i64), dtype: DType) -> Result<Val> {
         let b = r.0 / x.m.max(1);
@@ -660,7 +665,7 @@ impl Lower<'_> {
         let dst = self.sbuf(Extent { p: r.1, n: c.1 }, dtype, "dot");
         for at in (0..c.1).step_by(width as usize) {
             let n = width.min(c.1 - at);
-            let src = self.contract(x, b, m, (c.0 + at, n), 1)?;
+            let src = self.contract(x, b, m, (c.0 + at, n), self.banks_for(1))?;
             self.inst(Inst::TensorCopy {
                 dst: part(&dst, 0, r.1, at, n),
                 src,

@@ -208,7 +208,9 @@ impl Lower<'_> {
             Schedule::Columns(n) => n * unit(&c.rhs),
             Schedule::Rows(m) => m * unit(&c.lhs),
         };
-        let most = if batched || c.m > rows {
+        let most = if batched {
+            usable / 5
+        } else if c.m > rows {
             usable / 8
         } else {
             usable * 3 / 8
@@ -345,11 +347,7 @@ impl Lower<'_> {
         f: (i64, i64),
         k: (i64, i64),
     ) -> Result<View> {
-        let (mut cols, mut at) = widen(&operand.free, &operand.batch, b);
-        if extent(&cols) > room {
-            // Other batch indices would push this one out before it is used.
-            (cols, at) = (merged(&operand.free), 0);
-        }
+        let (cols, at) = widen(&operand.free, &operand.batch, b, room);
         let total = extent(&cols);
         let first = f.0 + at;
         let most = (room / f.1).max(1) * f.1;
@@ -392,13 +390,10 @@ impl Lower<'_> {
         if let Some(view) = self.cache.get(&key) {
             return Ok(view);
         }
-        let (mut cols, mut at) = widen(&operand.contracting, &operand.batch, b);
         let size = self.storage(operand.view.storage).dtype.bytes() as i64;
         let tiles = extent(&operand.free) / self.machine.pe.rows as i64 + 1;
-        if extent(&cols) * size * tiles > self.machine.sbuf.usable_bytes_per_partition as i64 / 6 {
-            // As above: other batch indices come too late.
-            (cols, at) = (merged(&operand.contracting), 0);
-        }
+        let room = self.machine.sbuf.usable_bytes_per_partition as i64 / 3 / (size * tiles);
+        let (cols, at) = widen(&operand.contracting, &operand.batch, b, room);
         let blocks = Blocks {
             storage: operand.view.storage,
             offset: offset - at * innermost_stride(&operand.contracting),
@@ -582,9 +577,10 @@ fn innermost_stride(dims: &[ViewDim]) -> i64 {
     merged(dims).last().map_or(1, |d| d.stride)
 }
 
-/// Adds batching dimensions that continue a run of columns in memory, so that one block serves several batch indices.
+/// Adds batching dimensions that continue a run of columns in memory, so that one block serves several batch indices: as
+/// many as fit into `room` columns, since others would push a block out before they use it.
 /// Returns the wider columns and the position in them of column 0 of batch `b`.
-fn widen(cols: &[ViewDim], batch: &[ViewDim], b: i64) -> (ViewDims, i64) {
+fn widen(cols: &[ViewDim], batch: &[ViewDim], b: i64, room: i64) -> (ViewDims, i64) {
     let run = merged(cols);
     let [only] = run[..] else { return (run, 0) };
     if only.stride <= 0 {
@@ -601,8 +597,15 @@ fn widen(cols: &[ViewDim], batch: &[ViewDim], b: i64) -> (ViewDims, i64) {
     }
     while let Some(i) = left.iter().position(|(d, _)| d.stride == wide.stride * wide.extent) {
         let (d, index) = left.remove(i);
-        at += index * wide.extent;
-        wide.extent *= d.extent;
+        let most = (room / wide.extent.max(1)).clamp(1, d.extent);
+        let Some(count) = (1..=most).rev().find(|count| d.extent % count == 0) else {
+            break;
+        };
+        at += index % count * wide.extent;
+        wide.extent *= count;
+        if count < d.extent {
+            break;
+        }
     }
     (ViewDims::from_slice(&[wide]), at)
 }
