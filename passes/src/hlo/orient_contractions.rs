@@ -12,8 +12,9 @@
 //! partitions. A result that the next contraction sums along its rows must be transposed on the way, tile by tile;
 //! computed the other way round, it need not. Element-wise operations that read nothing else of full size go with their
 //! contraction. For each such group the work of its readers is estimated in both orders: what a contraction must transpose,
-//! and what an element-wise reader would fetch element by element. The transposes that are left are views: whoever reads them
-//! sees the other order.
+//! what an element-wise reader would fetch element by element, and what the array loses between products: few tokens beside
+//! many features are better the stationary operand, which many features pass at a time. The transposes that are left are
+//! views: whoever reads them sees the other order.
 //!
 //! Needs: verified static `hlo` after legalization. Leaves: verified `hlo`; `remove-dead-ops` drops views nobody reads.
 
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::hlo::{Builder, DotDims, DotGeneral, Func, Module, OpId, OpKind, TensorType, ValueId};
 use ferrite_ir::literal::Literal;
+use ferrite_ir::machine::MachineModel;
+use ferrite_ir::machine::cost::Multiply;
 
 use super::legalize::rewrite::{Rewrite, Step, Stop, rewrite_func};
 use crate::lower::fuse::is_map;
@@ -45,10 +48,10 @@ impl HloPass for OrientContractions {
     const NAME: &'static str = "orient-contractions";
     const DOC: &'static str = "Swaps the operands of contractions whose results are mostly read transposed, with the element-wise operations that follow them.";
 
-    fn run(&self, module: &mut Module, _: &mut PassContext<'_>) -> Result<Changed> {
+    fn run(&self, module: &mut Module, cx: &mut PassContext<'_>) -> Result<Changed> {
         let mut changed = false;
         for func in &mut module.funcs {
-            let swapped = Analysis::of(func).swapped();
+            let swapped = Analysis::of(func, cx.machine).swapped();
             if swapped.is_empty() {
                 continue;
             }
@@ -110,6 +113,7 @@ struct Group {
 
 struct Analysis<'a> {
     func: &'a Func,
+    machine: &'a MachineModel,
     /// Operations that read a value; none for the results of a region.
     users: Vec<Vec<Option<OpId>>>,
     groups: Vec<Group>,
@@ -118,7 +122,7 @@ struct Analysis<'a> {
 }
 
 impl<'a> Analysis<'a> {
-    fn of(func: &'a Func) -> Analysis<'a> {
+    fn of(func: &'a Func, machine: &'a MachineModel) -> Analysis<'a> {
         let mut users = vec![Vec::new(); func.value_count()];
         let mut contractions = Vec::new();
         func.walk_regions(func.body(), &mut |f, region| {
@@ -134,6 +138,7 @@ impl<'a> Analysis<'a> {
         func.walk(func.body(), &mut |_, op| contractions.push(op));
         let mut analysis = Analysis {
             func,
+            machine,
             users,
             groups: Vec::new(),
             group_of: BTreeMap::new(),
@@ -221,15 +226,58 @@ impl<'a> Analysis<'a> {
                     StridedView::contiguous(StorageId(0), shape),
                     StridedView::contiguous(StorageId(0), &there).transpose(&group.order.back()),
                 ];
-                let [a, b] = self.reading(index, v, &views);
-                as_is = as_is.saturating_add(a);
-                other = other.saturating_add(b);
+                let reading = self.reading(index, v, &views);
+                let losing = self.losing(op);
+                for (sum, i) in [(&mut as_is, 0), (&mut other, 1)] {
+                    *sum = sum.saturating_add(reading[i]).saturating_add(losing[i]);
+                }
             }
             if other < as_is {
                 found.extend(group.ops.iter().map(|&op| (op, group.order)));
             }
         }
         found
+    }
+
+    /// What the PE array loses between the products of a contraction as it is and with its operands swapped, as elements
+    /// that it could transpose meanwhile. The products themselves take the same time in both orders.
+    fn losing(&self, op: OpId) -> [i64; 2] {
+        let op = self.func.op(op);
+        let OpKind::DotGeneral(dot) = &op.kind else {
+            return [0; 2];
+        };
+        let [lhs, rhs] = [0, 1].map(|i| self.func.tensor(op.operands[i]));
+        let extent = |t: &TensorType, dims: &[i64]| dims.iter().map(|&d| t.shape[d as usize]).product::<i64>();
+        let batch = extent(lhs, &dot.dims.lhs_batching);
+        let summed = extent(lhs, &dot.dims.lhs_contracting);
+        let rows = extent(lhs, &dot.dims.lhs_free(lhs.rank()));
+        let columns = extent(rhs, &dot.dims.rhs_free(rhs.rank()));
+        let pe = &self.machine.pe;
+        let parts = |all: i64, part: u64| (all as u64).div_ceil(part.max(1));
+        let product = Multiply {
+            stationary_columns: pe.columns,
+            moving_columns: pe.moving_free_max,
+            stationary: lhs.dtype,
+            moving: rhs.dtype,
+            transpose: false,
+            onezero: false,
+        };
+        let cost = self.machine.multiply_cost(&product);
+        let transpose = self.machine.multiply_cost(&Multiply {
+            moving_columns: pe.columns,
+            transpose: true,
+            ..product
+        });
+        // A square is transposed, and copied out of PSUM in about the same time (our choice).
+        let square = 2 * transpose.occupancy;
+        [(rows, columns), (columns, rows)].map(|(stationary, moving)| {
+            let products = (batch as u64)
+                .saturating_mul(parts(summed, pe.rows))
+                .saturating_mul(parts(stationary, pe.stationary_free_max))
+                .saturating_mul(parts(moving, pe.moving_free_max));
+            let lost = products.saturating_mul(cost.occupancy.saturating_sub(cost.data));
+            i64::try_from(lost.saturating_mul(pe.rows * pe.columns) / square.max(1)).unwrap_or(i64::MAX)
+        })
     }
 
     /// What the readers of a value pay, through views, for each of two ways it may lie in memory.

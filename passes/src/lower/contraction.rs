@@ -221,7 +221,8 @@ impl Lower<'_> {
             (&mut c.rhs, matches!(c.schedule, Schedule::Columns(_))),
         ] {
             let unit = blocks * operand.dtype.bytes() as i64;
-            let share = if stays { room } else { passing };
+            // Blocks that several batch indices share stay until all of them were, beside those of other operands.
+            let share = if stays && !batched { room } else { passing };
             operand.panel = (share / unit).min(self.wide_columns(operand.dtype));
         }
     }
