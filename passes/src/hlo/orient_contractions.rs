@@ -12,9 +12,9 @@
 //! partitions. A result that the next contraction sums along its rows must be transposed on the way, tile by tile;
 //! computed the other way round, it need not. Element-wise operations that read nothing else of full size go with their
 //! contraction. For each such group the work of its readers is estimated in both orders: what a contraction must transpose,
-//! what an element-wise reader would fetch element by element, and what the array loses between products: few tokens beside
-//! many features are better the stationary operand, which many features pass at a time. The transposes that are left are
-//! views: whoever reads them sees the other order.
+//! what an element-wise reader would fetch element by element, and the time of the products: few tokens beside many features
+//! are better the stationary operand, which many features pass at a time. The transposes that are left are views: whoever
+//! reads them sees the other order.
 //!
 //! Needs: verified static `hlo` after legalization. Leaves: verified `hlo`; `remove-dead-ops` drops views nobody reads.
 
@@ -40,6 +40,10 @@ const ALONE: i64 = 50;
 
 /// A run of this many elements is fetched well (our choice).
 const RUN: i64 = 64;
+
+/// Least part of the time of the products that counts for an order: smaller differences are lost in what is not estimated
+/// here (our choice).
+const FASTER: i64 = 5;
 
 /// Views followed from a value to its readers (our choice: bounds the time).
 const MAX_VIEWS: usize = 64;
@@ -218,6 +222,7 @@ impl<'a> Analysis<'a> {
         let mut found = BTreeMap::new();
         for (index, group) in self.groups.iter().enumerate() {
             let (mut as_is, mut other) = (0i64, 0i64);
+            let mut products = [0i64; 2];
             for &op in &group.ops {
                 let v = self.func.result(op);
                 let shape = &self.func.tensor(v).shape;
@@ -227,10 +232,15 @@ impl<'a> Analysis<'a> {
                     StridedView::contiguous(StorageId(0), &there).transpose(&group.order.back()),
                 ];
                 let reading = self.reading(index, v, &views);
-                let losing = self.losing(op);
+                let multiplying = self.multiplying(op);
                 for (sum, i) in [(&mut as_is, 0), (&mut other, 1)] {
-                    *sum = sum.saturating_add(reading[i]).saturating_add(losing[i]);
+                    *sum = sum.saturating_add(reading[i]);
+                    products[i] = products[i].saturating_add(multiplying[i]);
                 }
+            }
+            if (products[0] - products[1]).abs() > products[0].max(products[1]) / FASTER {
+                as_is = as_is.saturating_add(products[0]);
+                other = other.saturating_add(products[1]);
             }
             if other < as_is {
                 found.extend(group.ops.iter().map(|&op| (op, group.order)));
@@ -239,9 +249,9 @@ impl<'a> Analysis<'a> {
         found
     }
 
-    /// What the PE array loses between the products of a contraction as it is and with its operands swapped, as elements
-    /// that it could transpose meanwhile. The products themselves take the same time in both orders.
-    fn losing(&self, op: OpId) -> [i64; 2] {
+    /// Time of the PE array for a contraction as it is and with its operands swapped, as elements that it could transpose
+    /// meanwhile.
+    fn multiplying(&self, op: OpId) -> [i64; 2] {
         let op = self.func.op(op);
         let OpKind::DotGeneral(dot) = &op.kind else {
             return [0; 2];
@@ -254,29 +264,32 @@ impl<'a> Analysis<'a> {
         let columns = extent(rhs, &dot.dims.rhs_free(rhs.rank()));
         let pe = &self.machine.pe;
         let parts = |all: i64, part: u64| (all as u64).div_ceil(part.max(1));
-        let product = Multiply {
-            stationary_columns: pe.columns,
-            moving_columns: pe.moving_free_max,
+        let multiply = |stationary_columns: u64, moving_columns: u64, transpose: bool| Multiply {
+            stationary_columns,
+            moving_columns,
             stationary: lhs.dtype,
             moving: rhs.dtype,
-            transpose: false,
+            transpose,
             onezero: false,
         };
-        let cost = self.machine.multiply_cost(&product);
-        let transpose = self.machine.multiply_cost(&Multiply {
-            moving_columns: pe.columns,
-            transpose: true,
-            ..product
-        });
         // A square is transposed, and copied out of PSUM in about the same time (our choice).
-        let square = 2 * transpose.occupancy;
+        let square = 2 * self
+            .machine
+            .multiply_cost(&multiply(pe.columns, pe.columns, true))
+            .occupancy;
         [(rows, columns), (columns, rows)].map(|(stationary, moving)| {
-            let products = (batch as u64)
+            let (tile, most) = (pe.stationary_free_max.min(stationary as u64), pe.moving_free_max);
+            let of = |columns: u64| match columns {
+                0 => 0,
+                _ => self.machine.multiply_cost(&multiply(tile, columns, false)).occupancy,
+            };
+            let load = self.machine.load_stationary_cost(tile, lhs.dtype).occupancy;
+            let one = load + moving as u64 / most * of(most) + of(moving as u64 % most);
+            let tiles = (batch as u64)
                 .saturating_mul(parts(summed, pe.rows))
-                .saturating_mul(parts(stationary, pe.stationary_free_max))
-                .saturating_mul(parts(moving, pe.moving_free_max));
-            let lost = products.saturating_mul(cost.occupancy.saturating_sub(cost.data));
-            i64::try_from(lost.saturating_mul(pe.rows * pe.columns) / square.max(1)).unwrap_or(i64::MAX)
+                .saturating_mul(parts(stationary, pe.stationary_free_max));
+            let cycles = tiles.saturating_mul(one);
+            i64::try_from(cycles.saturating_mul(pe.rows * pe.columns) / square.max(1)).unwrap_or(i64::MAX)
         })
     }
 
@@ -316,7 +329,7 @@ impl<'a> Analysis<'a> {
                     // What strides cannot express is copied.
                     let lost = |x: &StridedView| {
                         if x.reshape(shape).is_none() {
-                            2 * x.elements()
+                            2 * x.elements() + plain(x)
                         } else {
                             0
                         }

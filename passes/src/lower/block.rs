@@ -357,7 +357,9 @@ impl Lower<'_> {
         let dtype = self.storage(view.storage).dtype;
         let storage = self.scratch("copy", dtype, view.elements());
         let target = StridedView::contiguous(storage, &view.shape());
-        self.copy(view, &target)?;
+        if !self.assemble(&target, &[(view.clone(), target.clone())])? {
+            self.copy(view, &target)?;
+        }
         Ok(target)
     }
 

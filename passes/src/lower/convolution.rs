@@ -145,7 +145,7 @@ fn balanced(start: i64, count: i64, unit: i64, most: i64, out: &mut Vec<(i64, i6
 }
 
 /// Access pattern of dimensions; `None` if there are more than `most`.
-fn pattern(dims: &[ViewDim], most: u64) -> Option<ApDims> {
+pub(super) fn pattern(dims: &[ViewDim], most: u64) -> Option<ApDims> {
     let dims = merged(dims);
     (dims.len() as u64 <= most).then(|| {
         dims.iter()

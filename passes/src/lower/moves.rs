@@ -78,6 +78,7 @@ impl Lower<'_> {
             OpKind::Concatenate(c) => {
                 let result = self.new_result(op, 0)?;
                 let mut start = 0;
+                let mut pieces = Vec::new();
                 for &v in &node.operands {
                     let source = self.view_of(v)?;
                     let shape = self.func.tensor(v).shape.clone();
@@ -85,8 +86,13 @@ impl Lower<'_> {
                     let mut target = result.clone();
                     target.offset += start * target.dims[d].stride;
                     target.dims[d].extent = shape[d];
-                    self.copy(&source, &target)?;
+                    pieces.push((source, target));
                     start += shape[d];
+                }
+                if !self.assemble(&result, &pieces)? {
+                    for (source, target) in &pieces {
+                        self.copy(source, target)?;
+                    }
                 }
                 Ok(())
             }
