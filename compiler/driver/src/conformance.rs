@@ -5,7 +5,7 @@
 //! 32 bits, in which the device computes it.
 
 use ferrite_interp::{Tensor, interpret};
-use ferrite_ir::diag::Result;
+use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{Builder, CustomCall, Func, Module, OpId, OpKind, TensorType, Type, ValueId};
 use ferrite_ir::literal::Literal;
@@ -18,6 +18,8 @@ pub struct Check {
     call: Box<CustomCall>,
     /// What the value must be.
     want: Tensor,
+    /// Whether the check must hold; a program may expect `check.eq` to answer no.
+    holds: bool,
 }
 
 /// Prefix of the targets.
@@ -42,14 +44,16 @@ fn check_call(func: &Func, op: OpId) -> Option<Box<CustomCall>> {
 }
 
 /// Takes the checks out of the entry function, without parameters, of an inlined program. The values they look at become its first outputs, in
-/// order; answers of checks are no outputs any more.
+/// order; answers of checks are no outputs any more. A check of an answer says what the answer must be, and becomes part
+/// of the check that gives it.
 ///
 /// # Errors
-/// If what a value is checked against cannot be evaluated without inputs.
+/// If what a value is checked against cannot be evaluated without inputs, or if a value is checked against an answer.
 pub fn take_checks(module: &mut Module) -> Result<Vec<Check>> {
     let Some(entry) = module.entry() else {
         return Ok(Vec::new());
     };
+    let locs = module.locs.clone();
     let func = module.func_mut(entry);
     let body = func.body();
     let found: Vec<(OpId, Box<CustomCall>)> = func
@@ -72,6 +76,20 @@ pub fn take_checks(module: &mut Module) -> Result<Vec<Check>> {
         .copied()
         .filter(|v| !answers.contains(v))
         .collect();
+    // The check whose answer a check looks at.
+    let asked: Vec<Option<usize>> = got
+        .iter()
+        .map(|v| found.iter().position(|(op, _)| func.op(*op).results.contains(v)))
+        .collect();
+    if let Some(at) = want.iter().position(|v| answers.contains(v)) {
+        let place = locs.get(func.op(found[at].0).loc);
+        let advice = "let the answer be the first operand and what it must be the second";
+        return Err(
+            Diagnostic::error(Code::Usage, "a value is checked against the answer of another check")
+                .at(place)
+                .help(advice),
+        );
+    }
     // Whatever else reads an answer reads that the check holds.
     let mut ops = std::mem::take(&mut func.region_mut(body).ops);
     for answer in answers {
@@ -89,9 +107,27 @@ pub fn take_checks(module: &mut Module) -> Result<Vec<Check>> {
     let mut expected = module.clone();
     set_results(expected.func_mut(entry), &want);
     let want = interpret(&expected, &[])?;
-    set_results(module.func_mut(entry), &got.into_iter().chain(kept).collect::<Vec<_>>());
-    let checks = found.into_iter().zip(want);
-    Ok(checks.map(|((_, call), want)| Check { call, want }).collect())
+    let mut checks: Vec<Check> = found
+        .into_iter()
+        .zip(want)
+        .map(|((_, call), want)| Check {
+            call,
+            want,
+            holds: true,
+        })
+        .collect();
+    // An answer comes before what looks at it: from the last check to the first, what each must answer is known.
+    for at in (0..checks.len()).rev() {
+        if let Some(inner) = asked[at] {
+            checks[inner].holds = (checks[at].want.get_i64(0) != 0) == checks[at].holds;
+        }
+    }
+    let mut looks_at_value = asked.iter().map(Option::is_none);
+    checks.retain(|_| looks_at_value.next() == Some(true));
+    let outputs = got.into_iter().zip(&asked).filter(|(_, inner)| inner.is_none());
+    let outputs: Vec<ValueId> = outputs.map(|(value, _)| value).chain(kept).collect();
+    set_results(module.func_mut(entry), &outputs);
+    Ok(checks)
 }
 
 /// Makes values the results of a function.
@@ -118,7 +154,9 @@ impl Check {
             ..Module::default()
         };
         match interpret(&module, &[got.clone(), want]) {
-            Ok(_) => Comparison {
+            Ok(_) if !self.holds => Comparison::refused("`check.eq` answers yes, the program expects no"),
+            Err(error) if self.holds => Comparison::refused(error.message),
+            _ => Comparison {
                 ok: true,
                 count: got.count(),
                 mismatches: 0,
@@ -127,7 +165,6 @@ impl Check {
                 worst: None,
                 refused: None,
             },
-            Err(error) => Comparison::refused(error.message),
         }
     }
 }
@@ -170,5 +207,27 @@ mod tests {
         let wrong = Tensor::from_f32(&[2], &[2.0, 5.0]).unwrap();
         assert!(checks[0].compare(&right).ok);
         assert!(!checks[0].compare(&wrong).ok);
+    }
+    #[test]
+    fn the_answer_of_a_check_may_be_checked() {
+        for (expected, value, other) in [("true", 4.0, 5.0), ("false", 5.0, 4.0)] {
+            let mut m = module(&format!(
+                "func.func @main() {{
+                  %0 = stablehlo.constant dense<[1.0, 2.0]> : tensor<2xf32>
+                  %1 = stablehlo.add %0, %0 : tensor<2xf32>
+                  %2 = stablehlo.constant dense<[2.0, 4.0]> : tensor<2xf32>
+                  %3 = stablehlo.custom_call @check.eq(%1, %2) : (tensor<2xf32>, tensor<2xf32>) -> tensor<i1>
+                  %4 = stablehlo.constant dense<{expected}> : tensor<i1>
+                  stablehlo.custom_call @check.expect_eq(%3, %4) {{has_side_effect = true}} : (tensor<i1>, tensor<i1>) -> ()
+                  return
+                }}"
+            ));
+            let checks = take_checks(&mut m).unwrap();
+            assert_eq!(checks.len(), 1, "{expected}");
+            assert_eq!(m.output_types()[0].to_string(), "tensor<2xf32>");
+            let compare = |x: f32| checks[0].compare(&Tensor::from_f32(&[2], &[2.0, x]).unwrap()).ok;
+            assert!(compare(value), "{expected}");
+            assert!(!compare(other), "{expected}");
+        }
     }
 }

@@ -81,6 +81,7 @@ stablehlo.async_start! operands*~ -> results*~ {*}
 stablehlo.async_done! operands*~ -> results*~
 stablehlo.all_gather! operands* -> results* all_gather_dim:int replica_groups:elements channel_handle?:dict use_global_device_ids?:unit
 stablehlo.all_reduce! operands* -> results* {1} replica_groups:elements channel_handle?:dict use_global_device_ids?:unit
+stablehlo.collective_reduce! operands* -> results* {1} replica_groups:elements channel_handle?:dict use_global_device_ids?:unit
 stablehlo.reduce_scatter operand -> result {1} scatter_dimension:int replica_groups:elements channel_handle?:dict use_global_device_ids?:unit
 stablehlo.all_to_all! operands* -> results* split_dimension:int concat_dimension:int split_count:int replica_groups:elements channel_handle?:dict
 stablehlo.collective_permute operand -> result source_target_pairs:elements channel_handle?:dict
