@@ -3,12 +3,13 @@
 //! In: a module. Out: its tree in generic form, where attributes that StableHLO writes in a syntax of its own are strings,
 //! dictionaries and lists, nothing is a property, and regions end in `vector.yield`, because an operation that is defined
 //! in IRDL cannot be a terminator. The front end reads this form as it reads StableHLO's own: nothing is lost.
+//! Bounds of dynamic dimensions are one list, `#stablehlo.bounds<[-1, 4]>`, with -1 for none; so are the types of a future.
 //! Operations on any number of values of different types (`reduce`, `while`, ...) cannot be defined in IRDL, and Shardy's
 //! dialect is not here: a module with one of these needs `--allow-unregistered-dialect` ([`needs_unregistered`]).
 
 use ferrite_ir::hlo::Module;
 use ferrite_ir::hlo::print::document;
-use ferrite_ir::text::{self, Attr, Operation, PrintOptions};
+use ferrite_ir::text::{self, Attr, Operation, PrintOptions, Type};
 
 use crate::irdl::hlo;
 
@@ -33,6 +34,13 @@ pub fn needs_unregistered(text: &str) -> bool {
 
 /// `inside` an operation without definition MLIR finds no symbols.
 fn rewrite(operation: &mut Operation, undefined: &[String], inside: bool) {
+    let written = operation.operand_types.iter_mut().chain(&mut operation.result_types);
+    written.for_each(listed);
+    for attribute in operation.properties.iter_mut().chain(&mut operation.attributes) {
+        if let Attr::Type(ty) = &mut attribute.value {
+            listed(ty);
+        }
+    }
     let own = ["stablehlo.", "chlo.", "sdy."]
         .iter()
         .any(|prefix| operation.name.starts_with(prefix));
@@ -61,9 +69,29 @@ fn rewrite(operation: &mut Operation, undefined: &[String], inside: bool) {
     }
     let inside = inside || operation.name.starts_with(hlo::UNDEFINED);
     for block in operation.regions.iter_mut().flat_map(|region| &mut region.blocks) {
+        block.arguments.iter_mut().for_each(|argument| listed(&mut argument.ty));
         for operation in &mut block.operations {
             rewrite(operation, undefined, inside);
         }
+    }
+}
+
+/// Writes lists in a type as one parameter: IRDL knows no types or attributes with any number of them.
+fn listed(ty: &mut Type<'_>) {
+    match ty {
+        Type::Tuple(items) => items.iter_mut().for_each(listed),
+        Type::Function { inputs, results } => inputs.iter_mut().chain(results).for_each(listed),
+        Type::Dialect { name, body: Some(body) } if name == "stablehlo.future" => *body = format!("[{body}]").into(),
+        // A tensor with bounds prints itself; these stand last in it.
+        Type::Raw(body) => {
+            const START: &str = "#stablehlo.bounds<";
+            if let Some((before, list)) = body.split_once(START)
+                && let Some(list) = list.strip_suffix(">>")
+            {
+                *body = format!("{before}{START}[{}]>>", list.replace('?', "-1")).into();
+            }
+        }
+        _ => {}
     }
 }
 

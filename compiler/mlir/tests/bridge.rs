@@ -98,7 +98,7 @@ fn every_operation_of_the_corpus_has_a_line_in_the_table() {
         .map(|(name, _)| name)
         .collect();
     let mut seen = 0;
-    for folder in ["models", "ops", "special"] {
+    for folder in ["collectives", "models", "ops", "special", "torch_xla"] {
         for case in fs::read_dir(root().join("tests/corpus").join(folder)).unwrap() {
             let file = case.unwrap().path().join("model.stablehlo.mlir");
             let Ok(bytes) = fs::read(&file) else { continue };
@@ -126,6 +126,94 @@ fn every_operation_of_the_corpus_has_a_line_in_the_table() {
         }
     }
     assert!(seen > 1000, "only {seen} operations");
+}
+
+#[test]
+fn every_operation_of_the_book_has_a_line_in_the_table() {
+    let table: Vec<String> = ferrite_mlir::irdl::hlo_operations()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let book = fs::read_to_string(root().join("docs/src/ops.md")).unwrap();
+    let hlo = book.split("\n## ").find(|part| part.starts_with("hlo\n")).unwrap();
+    let mut seen = 0;
+    for name in hlo.lines().filter_map(|line| line.strip_prefix("### ")) {
+        seen += 1;
+        // Headings of groups, which the table has by the names of their operations; upstream's and Shardy's operations.
+        let elsewhere = [
+            "One operand",
+            "Two operands",
+            "chlo_broadcast_binary",
+            "call",
+            "manual_computation",
+            "sharding_constraint",
+        ];
+        let listed = ["stablehlo", "chlo"]
+            .iter()
+            .any(|dialect| table.contains(&format!("{dialect}.{name}")));
+        assert!(listed || elsewhere.contains(&name), "{name}");
+    }
+    assert!(seen > 70, "only {seen} operations");
+}
+
+/// What `roundtrip` says of a file.
+fn levels(files: &[&Path]) -> Vec<String> {
+    let mut arguments = vec!["roundtrip", "--mlir-opt", "mlir-opt-22"];
+    arguments.extend(files.iter().map(|file| path(file)));
+    let said = succeeds(bridge(&arguments));
+    said.lines()
+        .filter_map(|line| Some(line.rsplit_once(": ")?.1.to_string()))
+        .collect()
+}
+
+#[test]
+fn conformance_programs_come_back_from_mlir_opt() {
+    // `remnants.mlir` holds upstream operations that only the front end reads, `refused.mlir` what nobody reads.
+    let folder = tempfile::tempdir().unwrap();
+    let mut programs = Vec::new();
+    for name in ["forms", "interpreter", "quantized", "values"] {
+        let file = root().join("tests/conformance").join(name).with_extension("mlir");
+        let text = fs::read_to_string(file).unwrap();
+        for (number, program) in text.split("\n// -----\n").enumerate() {
+            let file = folder.path().join(format!("{name}_{number}.mlir"));
+            fs::write(&file, program).unwrap();
+            programs.push(file);
+        }
+    }
+    let files: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
+    let said = levels(&files);
+    assert!(said.len() > 20 && said.len() == files.len(), "{said:?}");
+    assert!(said.iter().all(|line| line == "hlo, the same"), "{said:?}");
+}
+
+/// Symbols inside of operations that have no definition, where MLIR looks for none.
+#[test]
+fn calls_inside_of_regions_come_back_from_mlir_opt() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = folder.path().join("body.mlir");
+    fs::write(
+        &body,
+        "module @m {
+  func.func public @main(%x: tensor<7x3xf32>) -> tensor<3xf32> {
+    %c = stablehlo.constant dense<0.0> : tensor<f32>
+    %0 = stablehlo.reduce(%x init: %c) across dimensions = [0] : (tensor<7x3xf32>, tensor<f32>) -> tensor<3xf32>
+     reducer(%a: tensor<f32>, %b: tensor<f32>)  {
+      %1 = stablehlo.compare GT, %a, %b : (tensor<f32>, tensor<f32>) -> tensor<i1>
+      %2 = func.call @where(%1, %a, %b) : (tensor<i1>, tensor<f32>, tensor<f32>) -> tensor<f32>
+      stablehlo.return %2 : tensor<f32>
+    }
+    return %0 : tensor<3xf32>
+  }
+  func.func private @where(%p: tensor<i1>, %a: tensor<f32>, %b: tensor<f32>) -> tensor<f32> {
+    %0 = stablehlo.select %p, %a, %b : tensor<i1>, tensor<f32>
+    return %0 : tensor<f32>
+  }
+}
+",
+    )
+    .unwrap();
+    let ring = root().join("tests/corpus/collectives/ring_loop_4/model.stablehlo.mlir");
+    assert_eq!(levels(&[&body, &ring]), ["hlo, the same", "hlo, the same"]);
 }
 
 #[test]

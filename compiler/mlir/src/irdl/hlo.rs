@@ -104,6 +104,19 @@ const BROADCASTS: &str = "add and atan2 complex divide maximum minimum multiply 
 /// The dialect of operations that have no definition. Nobody registers it: MLIR's tools need `--allow-unregistered-dialect`.
 pub(crate) const UNDEFINED: &str = "stablehlo_variadic";
 
+/// The types of StableHLO, and its attribute that stands in types. What a future has are a list of types; bounds are a list of
+/// numbers, -1 for none.
+const OWN: &str = "  irdl.type @token
+  irdl.type @future {
+    %0 = irdl.base \"#builtin.array\"
+    irdl.parameters(types: %0)
+  }
+  irdl.attribute @bounds {
+    %0 = irdl.base \"#builtin.array\"
+    irdl.parameters(bounds: %0)
+  }
+";
+
 struct Op<'t> {
     name: &'t str,
     /// Whether IRDL can define it.
@@ -185,7 +198,7 @@ pub(super) fn text() -> String {
     for dialect in ["stablehlo", "chlo"] {
         let _ = writeln!(out, "irdl.dialect @{dialect} {{");
         if dialect == "stablehlo" {
-            out.push_str("  irdl.type @token\n");
+            out.push_str(OWN);
         }
         for op in ops.iter().filter(|op| op.defined) {
             if let Some(name) = op.name.strip_prefix(dialect).and_then(|rest| rest.strip_prefix('.')) {

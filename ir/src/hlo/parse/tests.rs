@@ -209,3 +209,32 @@ fn dialects_defined_at_run_time_have_strings_and_dictionaries() {
     );
     assert_eq!(own, builtin);
 }
+
+#[test]
+fn bounds_may_be_a_list() {
+    let written = |bounds: &str| {
+        let text = format!("func.func @main(%x: tensor<?x4x?xf32, {bounds}>) {{\n  return\n}}");
+        super::super::print::print(&parse(&text).unwrap())
+    };
+    let own = written("#stablehlo.bounds<3, ?, ?>");
+    assert!(own.contains("#stablehlo.bounds<3, ?, ?>"), "{own}");
+    for other in [
+        "#stablehlo.type_extensions<bounds = [3, ?, ?]>",
+        "#stablehlo.bounds<[3, -1, -1]>",
+    ] {
+        assert_eq!(own, written(other));
+    }
+    let text = "func.func @main(%x: tensor<?xf32, #stablehlo.bounds<[3, -1]>>) {\n  return\n}";
+    assert!(parse(text).unwrap_err()[0].message.contains("encoding"));
+}
+
+#[test]
+fn types_of_a_future_may_be_a_list() {
+    let written = |types: &str| {
+        let text = format!("func.func @main(%x: !stablehlo.future<{types}>) {{\n  return\n}}");
+        super::super::print::print(&parse(&text).unwrap())
+    };
+    let own = written("tensor<2xf32>, tensor<i32>");
+    assert!(own.contains("!stablehlo.future<tensor<2xf32>, tensor<i32>>"), "{own}");
+    assert_eq!(own, written("[tensor<2xf32>, tensor<i32>]"));
+}

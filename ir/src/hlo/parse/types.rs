@@ -50,8 +50,10 @@ pub(super) fn value_type(ty: &text::Type) -> Result<Type, TypeError> {
         text::Type::Dialect { name, body } => match (&**name, body) {
             ("stablehlo.token" | "mhlo.token", None) => Ok(Type::Token),
             ("stablehlo.future" | "mhlo.future", Some(body)) => {
-                // The body is a list of types: read it as the inputs of a function.
-                let written = format!("({body}) -> ()");
+                // The body is a list of types, in brackets in the form that dialects defined in IRDL can have: read it as
+                // the inputs of a function.
+                let listed = body.trim().strip_prefix('[').and_then(|list| list.strip_suffix(']'));
+                let written = format!("({}) -> ()", listed.unwrap_or(body));
                 match text::parse_type(&written) {
                     Ok(text::Type::Function { inputs, .. }) => {
                         Ok(Type::Future(inputs.iter().map(value_type).collect::<Result<_, _>>()?))
@@ -113,13 +115,18 @@ pub(super) fn tensor_type(ty: &text::Type) -> Result<TensorType, TypeError> {
     Ok(TensorType { dtype, shape, extra })
 }
 
-/// `#stablehlo.bounds<?, 4>` or `#stablehlo.type_extensions<bounds = [?, 4]>`.
+/// `#stablehlo.bounds<?, 4>` or `#stablehlo.type_extensions<bounds = [?, 4]>`; or `#stablehlo.bounds<[-1, 4]>`, the form that
+/// dialects defined in IRDL can have.
 fn bounds(encoding: &Attr, rank: usize) -> Option<Dims> {
     let Attr::Dialect { name, body: Some(body) } = encoding else {
         return None;
     };
     let list = match &**name {
-        "stablehlo.bounds" | "mhlo.bounds" => &**body,
+        "stablehlo.bounds" | "mhlo.bounds" => {
+            let list = body.trim();
+            let listed = list.strip_prefix('[').and_then(|list| list.strip_suffix(']'));
+            listed.unwrap_or(list)
+        }
         "stablehlo.type_extensions" | "mhlo.type_extensions" => body
             .trim()
             .strip_prefix("bounds")?
@@ -131,7 +138,7 @@ fn bounds(encoding: &Attr, rank: usize) -> Option<Dims> {
         _ => return None,
     };
     let bound = |text: &str| match text.trim() {
-        "?" => Some(DYNAMIC),
+        "?" | "-1" => Some(DYNAMIC),
         number => number.parse().ok(),
     };
     let bounds: Dims = list.split(',').map(bound).collect::<Option<_>>()?;
