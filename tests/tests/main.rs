@@ -14,6 +14,7 @@ mod faults;
 mod filetests;
 mod forms;
 mod fuzz_smoke;
+mod hlo_passes;
 mod images;
 mod legalize;
 mod open_dimensions;

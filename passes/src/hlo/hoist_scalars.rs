@@ -46,10 +46,14 @@ pub(super) fn read_once(uses: &[u32], v: ValueId) -> bool {
     uses.get(v.index()).is_none_or(|&n| n == 1)
 }
 
-/// The literal of a constant that is one number everywhere.
-fn number(func: &Func, v: ValueId) -> Option<&Literal> {
+/// The literal of a constant, or of one that is broadcast, that is one number everywhere.
+pub(super) fn number(func: &Func, v: ValueId) -> Option<&Literal> {
+    let v = match func.def_kind(v) {
+        Some(OpKind::BroadcastInDim(_)) => func.op(func.def(v)?).operands[0],
+        _ => v,
+    };
     match func.def_kind(v) {
-        Some(OpKind::Constant(literal)) if literal.is_splat() => Some(literal),
+        Some(OpKind::Constant(literal)) if literal.splat_element().is_some() => Some(literal),
         _ => None,
     }
 }
@@ -112,7 +116,8 @@ mod tests {
     #[test]
     fn a_factor_moves_before_views_but_not_past_a_second_reader() -> Result<()> {
         let text = "func.func @main(%x: tensor<4x6xf32>) -> (tensor<3x8xf32>, tensor<6x4xf32>, tensor<6x4xf32>) {
-            %c = stablehlo.constant dense<0.5> : tensor<3x8xf32>
+            %half = stablehlo.constant dense<0.5> : tensor<f32>
+            %c = stablehlo.broadcast_in_dim %half, dims = [] : (tensor<f32>) -> tensor<3x8xf32>
             %d = stablehlo.constant dense<0.5> : tensor<6x4xf32>
             %0 = stablehlo.negate %x : tensor<4x6xf32>
             %1 = stablehlo.transpose %0, dims = [1, 0] : (tensor<4x6xf32>) -> tensor<6x4xf32>

@@ -24,7 +24,7 @@ use ferrite_ir::hlo::{
 };
 use ferrite_ir::literal::Literal;
 
-use super::hoist_scalars::read_once;
+use super::hoist_scalars::{number, read_once};
 use super::rewrite::{Rewrite, rewrite_module_knowing};
 use crate::lower::fuse::reducer;
 use crate::pass::{Changed, HloPass, PassContext};
@@ -69,18 +69,6 @@ impl HloPass for ScaleContractions {
 
 type Found = std::result::Result<Option<ValueId>, Violation>;
 
-/// The number that a value is everywhere.
-fn number(func: &Func, v: ValueId) -> Option<f64> {
-    let v = match func.def_kind(v) {
-        Some(OpKind::BroadcastInDim(_)) => func.op(func.def(v)?).operands[0],
-        _ => v,
-    };
-    match func.def_kind(v) {
-        Some(OpKind::Constant(literal)) => literal.splat_value(),
-        _ => None,
-    }
-}
-
 /// The exponent of a power of two.
 fn exponent(x: f64) -> Option<i32> {
     let exponent = x.abs().log2();
@@ -95,7 +83,8 @@ fn factor_before(uses: &[u32], b: &mut Builder<'_>, id: OpId) -> Found {
         return Ok(None);
     };
     let divides = matches!(op.kind, OpKind::Binary(BinaryOp::Divide));
-    let (dot, factor) = match (number(b.func, x), number(b.func, y)) {
+    let splat = |v| number(b.func, v).and_then(Literal::splat_value);
+    let (dot, factor) = match (splat(x), splat(y)) {
         (None, Some(f)) if divides => (x, 1.0 / f),
         (None, Some(f)) => (x, f),
         (Some(f), None) if !divides => (y, f),
