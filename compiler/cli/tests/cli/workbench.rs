@@ -13,6 +13,15 @@ const MODEL: &str = "func.func public @main(%x: tensor<8x16xf32>) -> tensor<8x16
 }
 ";
 
+/// A square for a rule, and loads behind computations for a scheduler.
+const SQUARE: &str = "func.func public @main(%x: tensor<200x300xf32>, %w: tensor<300x40xf32>) -> tensor<200x40xf32> {
+  %0 = stablehlo.abs %x : tensor<200x300xf32>
+  %1 = stablehlo.multiply %0, %0 : tensor<200x300xf32>
+  %2 = stablehlo.dot_general %1, %w, contracting_dims = [1] x [0] : (tensor<200x300xf32>, tensor<300x40xf32>) -> tensor<200x40xf32>
+  return %2 : tensor<200x40xf32>
+}
+";
+
 fn with_model() -> tempfile::TempDir {
     let folder = scratch();
     std::fs::write(folder.path().join("m.mlir"), MODEL).expect("it is written");
@@ -185,7 +194,7 @@ fn passes_are_listed_with_options_and_properties() {
 }
 
 #[test]
-fn somebody_elses_executable_has_its_pass_pipeline_and_machine() {
+fn somebody_elses_executable_has_its_pass_rules_scheduler_pipeline_and_machine() {
     let folder = with_model();
     let path = folder.path();
     let binary = Path::new(FERRITE).with_file_name("examples").join("out-of-tree");
@@ -213,6 +222,20 @@ fn somebody_elses_executable_has_its_pass_pipeline_and_machine() {
         "fold-idempotent",
     ]);
     assert!(level.contains("// after fold-idempotent"), "{level}");
+    std::fs::write(path.join("square.mlir"), SQUARE).expect("it is written");
+    let square = theirs(&["opt", "square.mlir", "--passes", "egraph{rules=mine},remove-dead-ops"]);
+    assert!(
+        square.contains("stablehlo.multiply") && !square.contains("stablehlo.abs"),
+        "{square}"
+    );
+    let tiles = |passes: &str| theirs(&["opt", "square.mlir", "--passes", passes]);
+    let given = tiles("lower,spill,assign-engines");
+    let scheduled = tiles("lower,spill,assign-engines,advance-loads");
+    assert!(scheduled != given && scheduled.lines().count() == given.lines().count());
+    assert_eq!(given, tiles("lower,spill,assign-engines,advance-loads{ahead=0}"));
+    let whole = "hlo(-O2),lower,tile(spill,assign-engines,advance-loads{ahead=4},place,synchronise,encode)";
+    let validated = theirs(&["validate", "square.mlir", "--seed", "1", "--passes", whole]);
+    assert!(validated.contains("validate: ok"), "{validated}");
     theirs(&["compile", "m.mlir", "--target", "mine", "-o", "m.neff"]);
     assert!(theirs(&["profile", "m.neff"]).contains(" on mine"));
     assert!(theirs(&["targets"]).contains("\nmine "));
@@ -222,4 +245,6 @@ fn somebody_elses_executable_has_its_pass_pipeline_and_machine() {
     assert_eq!(code(&ferrite(path, &["profile", "m.neff"])), 2);
     let ours = ferrite(path, &["opt", "m.mlir", "--passes", "fold-idempotent"]);
     assert!(stderr(&ours).contains("no pass `fold-idempotent`"), "{}", stderr(&ours));
+    let ours = ferrite(path, &["opt", "m.mlir", "--passes", "egraph{rules=mine}"]);
+    assert_eq!(code(&ours), 2, "{}", stderr(&ours));
 }
