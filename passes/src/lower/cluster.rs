@@ -20,6 +20,9 @@ use super::view::{StorageId, StridedView};
 use super::{Lower, device_dtype};
 use crate::hlo::orient_convolutions::is_oriented;
 
+/// Bytes of a row that come alone as well as with their neighbours (our choice: a descriptor's fixed time is lost in them).
+const CHUNK_BYTES: usize = 512;
+
 /// A cluster while it is lowered.
 pub(super) struct Work<'c> {
     pub cluster: &'c Cluster,
@@ -370,7 +373,7 @@ impl Lower<'_> {
 
     /// A storage for a result, with the view of the value in it. A value that is only ever read transposed is stored in
     /// the order of its reader.
-    fn result_storage(&mut self, result: ValueId, dtype: DType) -> StridedView {
+    pub(super) fn result_storage(&mut self, result: ValueId, dtype: DType) -> StridedView {
         let ty = self.func.tensor(result).clone();
         let storage = self.scratch("value", dtype, ty.element_count() as i64);
         match self.plan.only_transpose.get(&result) {
@@ -719,7 +722,11 @@ impl Lower<'_> {
                 // A row that repeats is read for every tile of rows.
                 let varies = blocks.rows.iter().any(|d| d.stride != 0 && d.extent > 1);
                 // In panels a row would come again for each of them: its chunks come one by one.
-                let chunk_alone = class == Class::Full && !work.once;
+                let mut chunk_alone = class == Class::Full && !work.once;
+                // Beside the operands of a contraction it would have to go before its last chunk is wanted.
+                if class == Class::Full && varies && !work.contractions.is_empty() && work.chunk < work.columns {
+                    chunk_alone |= c.1 as usize * dtype.bytes() >= CHUNK_BYTES;
+                }
                 let read_later = self.last_use[self.graph.trace(v).0.index()] > self.step;
                 let passes = varies && !read_later && (work.once || chunk_alone);
                 let before = self.cache.mark_passing(passes);

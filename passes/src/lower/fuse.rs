@@ -17,6 +17,8 @@ use ferrite_ir::hlo::{BinaryOp, Convolution, Func, OpId, OpKind, RegionId, Unary
 
 use crate::hlo::orient_convolutions::is_oriented;
 
+mod order;
+
 /// What an element of a cluster's value stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -48,7 +50,7 @@ pub struct Cluster {
 }
 
 /// A step of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
     /// A cluster, by index.
     Cluster(usize),
@@ -354,7 +356,13 @@ pub fn plan(graph: &Graph<'_>, region: RegionId, limits: FuseLimits) -> Plan {
             ..Plan::default()
         },
         move_reads: BTreeMap::new(),
+        readers: BTreeMap::new(),
     };
+    for &op in &func.region(region).ops {
+        for v in graph.reads(op) {
+            planner.readers.entry(graph.trace(v).0).or_default().push(op);
+        }
+    }
     for &op in &func.region(region).ops {
         planner.place(op);
     }
@@ -396,6 +404,8 @@ struct Planner<'a> {
     plan: Plan,
     /// Clusters that a move depends on, directly or through other moves.
     move_reads: BTreeMap<OpId, BTreeSet<usize>>,
+    /// Operations that read a value, directly or through views.
+    readers: BTreeMap<ValueId, Vec<OpId>>,
 }
 
 impl Planner<'_> {
@@ -481,6 +491,15 @@ impl Planner<'_> {
     }
 
     fn join_or_start(&mut self, op: OpId, elements: i64, split: Option<(i64, i64)>) {
+        let candidates = self.candidates(op);
+        if let [later @ .., first] = &candidates[..] {
+            // What was begun apart and meets an older contraction now: the update of a parameter meets its gradient.
+            for &cluster in later {
+                if self.fits(op, *first, elements).is_some() && self.fits(op, cluster, elements).is_some() {
+                    self.absorb(*first, cluster, op);
+                }
+            }
+        }
         for cluster in self.candidates(op) {
             if let Some((class, needs_rows)) = self.fits(op, cluster, elements)
                 && self.join_keeps_order(op, cluster)
@@ -491,6 +510,66 @@ impl Planner<'_> {
             }
         }
         self.start(op, elements, split, Class::Full);
+    }
+
+    /// Makes the members of a younger cluster, element-wise all of them, members of an older contraction's one, if only `op`
+    /// reads them and nothing lies between the two clusters that one of them needs of the other.
+    fn absorb(&mut self, into: usize, from: usize, op: OpId) {
+        let (old, young) = (&self.plan.clusters[into], &self.plan.clusters[from]);
+        let element_wise = young.split.is_none() && young.class.values().all(|&c| c == Class::Full);
+        let fits = old.elements == young.elements && old.ops.len() + young.ops.len() < self.limits.ops;
+        let begun_later = young.first > old.first;
+        let contraction = old.ops.first().is_some_and(|&op| {
+            let kind = &self.func.op(op).kind;
+            matches!(kind, OpKind::DotGeneral(_) | OpKind::Convolution(_))
+        });
+        let read_here = young.class.keys().all(|v| {
+            let mut readers = self.readers.get(v).into_iter().flatten();
+            let returned = self.func.region(self.region).results.contains(v);
+            !returned && readers.all(|r| *r == op || young.ops.contains(r))
+        });
+        if !contraction
+            || !element_wise
+            || !fits
+            || !begun_later
+            || !read_here
+            || self.depends(into, from)
+            || self.depends(from, into)
+        {
+            return;
+        }
+        let young = std::mem::take(&mut self.plan.clusters[from]);
+        for op in &young.ops {
+            self.plan.cluster_of[op.index()] = Some(into);
+        }
+        let old = &mut self.plan.clusters[into];
+        old.ops.extend(young.ops);
+        old.ops.sort_unstable();
+        old.class.extend(young.class);
+        old.reads.extend(young.reads);
+        old.last = old.last.max(young.last);
+        let reads = self.plan.clusters.iter_mut().map(|c| &mut c.reads);
+        for reads in reads.chain(self.move_reads.values_mut()) {
+            if reads.remove(&from) {
+                reads.insert(into);
+            }
+        }
+    }
+
+    /// Whether a cluster reads another one, directly or by way of others.
+    fn depends(&self, cluster: usize, on: usize) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut stack: Vec<usize> = self.plan.clusters[cluster].reads.iter().copied().collect();
+        while let Some(c) = stack.pop() {
+            if c == on {
+                return true;
+            }
+            // What was complete before the other began cannot depend on it.
+            if self.plan.clusters[c].last >= self.plan.clusters[on].first && seen.insert(c) {
+                stack.extend(self.plan.clusters[c].reads.iter().copied());
+            }
+        }
+        false
     }
 
     /// Class that an element-wise operation would have in a cluster, and whether it makes whole rows necessary.
@@ -645,58 +724,6 @@ impl Planner<'_> {
             }
         }
         self.plan.escapes = escapes;
-    }
-
-    /// Orders clusters and moves so that everything is computed before it is used, earliest first where free.
-    fn order(&mut self) {
-        let func = self.func;
-        let mut emitted_cluster = vec![false; self.plan.clusters.len()];
-        let mut emitted_op = vec![false; func.op_count()];
-        let mut nodes = Vec::new();
-        for &op in &func.region(self.region).ops {
-            let start = match self.plan.cluster_of[op.index()] {
-                Some(c) => Node::Cluster(c),
-                None if self.move_reads.contains_key(&op) => Node::Move(op),
-                None => continue,
-            };
-            // Depth-first over what is missing; the graph of clusters and moves has no cycles.
-            let mut stack = vec![(start, false)];
-            while let Some((node, ready)) = stack.pop() {
-                let done = match node {
-                    Node::Cluster(c) => emitted_cluster[c],
-                    Node::Move(o) => emitted_op[o.index()],
-                };
-                if done {
-                    continue;
-                }
-                if ready {
-                    match node {
-                        Node::Cluster(c) => emitted_cluster[c] = true,
-                        Node::Move(o) => emitted_op[o.index()] = true,
-                    }
-                    nodes.push(node);
-                    continue;
-                }
-                stack.push((node, true));
-                let members: &[OpId] = match &node {
-                    Node::Cluster(c) => &self.plan.clusters[*c].ops,
-                    Node::Move(o) => std::slice::from_ref(o),
-                };
-                for &member in members.iter().rev() {
-                    for v in self.graph.reads(member).rev() {
-                        let Some(def) = func.def(self.graph.trace(v).0) else {
-                            continue;
-                        };
-                        match self.plan.cluster_of[def.index()] {
-                            Some(c) if Node::Cluster(c) != node => stack.push((Node::Cluster(c), false)),
-                            None if self.move_reads.contains_key(&def) => stack.push((Node::Move(def), false)),
-                            _ => {}
-                        }
-                    }
-                }
-            }
-        }
-        self.plan.nodes = nodes;
     }
 }
 

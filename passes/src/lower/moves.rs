@@ -76,7 +76,11 @@ impl Lower<'_> {
                 Ok(())
             }
             OpKind::Concatenate(c) => {
-                let result = self.new_result(op, 0)?;
+                // In the order in which it is read, where that is one order: pieces are copied anyway.
+                let value = self.func.result(op);
+                let dtype = self.supported(self.func.tensor(value).dtype, self.op_loc(op))?;
+                let result = self.result_storage(value, dtype);
+                self.views[value.index()] = Some(result.clone());
                 let mut start = 0;
                 let mut pieces = Vec::new();
                 for &v in &node.operands {
