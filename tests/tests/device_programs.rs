@@ -110,7 +110,7 @@ fn programs_agree_with_the_interpreter() {
     let folder = repository().join("tests/device");
     let only = std::env::var("FERRITE_PROGRAM").ok();
     let (mut failures, mut count) = (Vec::new(), 0);
-    for name in ["operations.mlir", "structured.mlir"] {
+    for name in ["operations.mlir", "structured.mlir", "found.mlir"] {
         let path = folder.join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         for (number, program) in programs(&text).enumerate() {

@@ -16,6 +16,8 @@ pub struct Known {
     pub exact: bool,
     /// Whether infinities, NaN or huge numbers may be inside.
     pub wild: bool,
+    /// Whether the signs of its zeros and NaNs may be other ones on the device: results of arithmetic on floats.
+    pub signless: bool,
     /// Largest magnitude of the terms that were summed.
     pub scale: f64,
 }
@@ -194,6 +196,7 @@ fn known(value: ValueId, drawn: Drawn, dtype: DType) -> Known {
         value,
         exact: true,
         wild: drawn == Drawn::Wild && (dtype.is_float() || dtype.is_complex()),
+        signless: false,
         scale: 0.0,
     }
 }
@@ -244,6 +247,7 @@ fn from(value: ValueId, inputs: &[Known]) -> Known {
         value,
         exact: inputs.iter().all(|k| k.exact),
         wild: inputs.iter().any(|k| k.wild),
+        signless: inputs.iter().any(|k| k.signless),
         scale: inputs.iter().map(|k| k.scale).fold(0.0, f64::max),
     }
 }
@@ -308,6 +312,7 @@ fn unary(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Know
         let value = b.unary(op, x.value)?;
         let mut made = from(value, &[x]);
         made.exact &= !t.dtype.is_complex() || op == Negate;
+        made.signless = t.dtype.is_float();
         return Ok(vec![made]);
     }
     let op = words.pick(&functions);
@@ -351,7 +356,12 @@ fn binary(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known) 
             Power,
         ]),
     };
+    // In 64 bits these leave the 32 in which they are computed.
+    if t.dtype.bits() == 64 && matches!(op, ShiftLeft | ShiftRightLogical | Power) {
+        return Ok(Vec::new());
+    }
     let mut made = from(b.binary(op, x.value, y.value)?, &[x, y]);
+    made.signless |= class == DTypeClass::Float;
     let rounded =
         op == Divide && class == DTypeClass::Float || class == DTypeClass::Complex && matches!(op, Multiply | Divide);
     if rounded || !made.exact {
@@ -384,6 +394,9 @@ fn compare(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known)
     }
     let direction = words.pick(&directions);
     let value = if t.dtype == DType::F32 && words.chance(4) {
+        if x.signless || y.signless {
+            return Ok(Vec::new());
+        }
         let kind = OpKind::Compare(Compare {
             direction,
             compare_type: ComparisonType::TotalOrder,
@@ -485,7 +498,7 @@ fn reduce(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Kno
         DTypeClass::Bool => words.pick(&[And, Or, Xor, Add, Multiply]),
         _ => words.pick(&[Add, Multiply, Maximum, Minimum, And, Or, Xor]),
     };
-    if op == Add && (x.wild || t.dtype.bits() == 8 && float) {
+    if op == Add && (x.wild || t.dtype.bits() == 8 && float) || op == Multiply && t.dtype.bits() == 64 {
         return Ok(Vec::new());
     }
     let value = if words.chance(3) {
@@ -503,6 +516,7 @@ fn reduce(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Kno
         made.scale = 8.0 * t.element_count() as f64;
     }
     made.wild |= float;
+    made.signless |= float;
     Ok(vec![made])
 }
 
@@ -785,6 +799,7 @@ fn window(b: &mut Builder<'_>, words: &mut Words<'_>, x: Known) -> Built<Vec<Kno
         made.scale = 8.0 * t.element_count() as f64;
     }
     made.wild |= float;
+    made.signless |= float;
     Ok(vec![made])
 }
 
@@ -804,6 +819,9 @@ fn sort(b: &mut Builder<'_>, words: &mut Words<'_>, pool: &[Known], x: Known) ->
         return Ok(Vec::new());
     }
     let total = t.dtype.is_float();
+    if total && x.signless {
+        return Ok(Vec::new());
+    }
     let args: Vec<Type> = operands
         .iter()
         .flat_map(|&k| {

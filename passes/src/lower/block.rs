@@ -316,7 +316,14 @@ impl Lower<'_> {
         self.program.push(kind, self.loc);
     }
 
-    pub(super) fn inst(&mut self, inst: Inst<View>) {
+    pub(super) fn inst(&mut self, mut inst: Inst<View>) {
+        // What only moves keeps its bytes: an engine that reads and stores a small float makes its infinities finite.
+        if let Inst::TensorCopy { dst, src } = &mut inst
+            && dst.dtype == src.dtype
+            && super::elementwise::stores_saturated(dst.dtype).is_some()
+        {
+            (dst.dtype, src.dtype) = (DType::U8, DType::U8);
+        }
         self.emit(OpKind::Compute(inst));
     }
 
@@ -614,7 +621,9 @@ impl Lower<'_> {
                     sub_columns(&line, c0, n).ok_or_else(|| Diagnostic::bug("a row is not one run of elements"))?;
                 self.emit(OpKind::Matmul {
                     dst: psum.clone(),
+                    // The row may be one of a block, on whatever partition that has it.
                     stationary: View {
+                        partition: moving.partition,
                         partitions: 1,
                         ..ones.clone()
                     },

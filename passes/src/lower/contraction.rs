@@ -348,7 +348,9 @@ impl Lower<'_> {
         f: (i64, i64),
         k: (i64, i64),
     ) -> Result<View> {
-        let (cols, at) = widen(&operand.free, &operand.batch, b, room);
+        // Of a storage that is still being filled, other batch indices are not there yet.
+        let growing = self.growing.contains(&operand.view.storage);
+        let (cols, at) = widen(&operand.free, &operand.batch, b, if growing { 0 } else { room });
         let total = extent(&cols);
         let first = f.0 + at;
         let most = (room / f.1).max(1) * f.1;
@@ -394,7 +396,8 @@ impl Lower<'_> {
         let size = self.storage(operand.view.storage).dtype.bytes() as i64;
         let tiles = extent(&operand.free) / self.machine.pe.rows as i64 + 1;
         let room = self.machine.sbuf.usable_bytes_per_partition as i64 / 3 / (size * tiles);
-        let (cols, at) = widen(&operand.contracting, &operand.batch, b, room);
+        let growing = self.growing.contains(&operand.view.storage);
+        let (cols, at) = widen(&operand.contracting, &operand.batch, b, if growing { 0 } else { room });
         let blocks = Blocks {
             storage: operand.view.storage,
             offset: offset - at * innermost_stride(&operand.contracting),

@@ -307,6 +307,7 @@ impl Lower<'_> {
     }
 
     fn run_group(&mut self, mut group: Group<'_>) -> Result<()> {
+        self.growing = group.outputs.keys().copied().collect();
         for batch in 0..group.count {
             for run in &group.runs {
                 let works = &mut group.works[run.first..run.first + run.needs.len()];
@@ -324,6 +325,7 @@ impl Lower<'_> {
                 }
             }
         }
+        self.growing.clear();
         Ok(())
     }
 

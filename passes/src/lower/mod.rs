@@ -130,6 +130,8 @@ struct Lower<'a> {
     local: Option<BTreeSet<ValueId>>,
     /// Storages that several values share.
     shared: BTreeSet<StorageId>,
+    /// Storages that the clusters at hand fill batch by batch: nothing of a later batch may be read from them.
+    growing: BTreeSet<StorageId>,
     /// Images that go by together, where a batch is cut.
     group: Option<i64>,
     /// Images that went by together when the images in a storage were computed.
@@ -178,6 +180,7 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         step: 0,
         local: None,
         shared: BTreeSet::new(),
+        growing: BTreeSet::new(),
         group: None,
         units: BTreeMap::new(),
         wanted: None,

@@ -376,7 +376,11 @@ impl Lower<'_> {
             _ => return self.refuse(op),
         };
         let base = self.view_of(input)?;
-        let result = if self.updates_in_place(op, input, &base) {
+        // What is scattered may come from the input itself: then its old contents are still needed.
+        let reads_old = [indices, updates].into_iter().map(|v| self.view_of(v));
+        let reads_old = reads_old.collect::<Result<Vec<_>>>()?;
+        let apart = reads_old.iter().all(|v| v.storage != base.storage);
+        let result = if apart && self.updates_in_place(op, input, &base) {
             self.cache.forget(base.storage);
             self.views[self.func.result(op).index()] = Some(base.clone());
             base

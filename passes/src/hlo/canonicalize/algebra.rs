@@ -280,6 +280,13 @@ pub(crate) fn is_exact(from: DType, to: DType) -> bool {
     }
 }
 
+/// Whether a conversion to `to` of what was converted to `through` is one of `from`: `through` must have all values of `from`, and
+/// a float must not stand between integers of which the last has not those of the first, because floats saturate where integers wrap.
+pub(crate) fn converts_directly(from: DType, through: DType, to: DType) -> bool {
+    let wraps = from.is_int() && to.is_int() && !is_exact(from, to);
+    is_exact(from, through) && !(wraps && through.is_float())
+}
+
 pub(super) fn convert(b: &mut Builder<'_>, op: OpId) -> Result<Rewrite> {
     let x = operand(b, op, 0);
     let result = b.func.result(op);
@@ -296,7 +303,8 @@ pub(super) fn convert(b: &mut Builder<'_>, op: OpId) -> Result<Rewrite> {
     let (Ok(from), Ok(through), Ok(to)) = (b.tensor(origin), b.tensor(x), b.tensor(result)) else {
         return Ok(Rewrite::Keep);
     };
-    if from.extra.is_some() || to.extra.is_some() || !is_exact(from.dtype, through.dtype) {
+    let direct = converts_directly(from.dtype, through.dtype, to.dtype);
+    if from.extra.is_some() || to.extra.is_some() || !direct {
         return Ok(Rewrite::Keep);
     }
     let to = to.dtype;

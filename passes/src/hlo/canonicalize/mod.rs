@@ -23,7 +23,7 @@ mod einsum;
 mod legacy;
 mod movement;
 
-pub(crate) use algebra::is_exact;
+pub(crate) use algebra::{converts_directly, is_exact};
 pub(crate) use movement::binary_body;
 
 use std::collections::BTreeMap;

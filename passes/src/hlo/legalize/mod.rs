@@ -30,6 +30,7 @@ use ferrite_ir::diag::Result;
 use ferrite_ir::hlo::Module;
 
 use crate::pass::{Changed, HloPass, PassContext};
+pub(crate) use small::is_computed_wider;
 
 macro_rules! legalizations {
     ($($(#[$doc:meta])* $type:ident, $name:literal, $rule:path, $text:literal;)*) => {

@@ -30,6 +30,11 @@ fn wider(dtype: DType) -> Option<DType> {
     }
 }
 
+/// Whether nothing may be computed in this type, but in a wider one.
+pub(crate) fn is_computed_wider(dtype: DType) -> bool {
+    wider(dtype).is_some()
+}
+
 /// The rule of `legalize-small-types`.
 pub(crate) fn rewrite(b: &mut Builder<'_>, op: OpId) -> Rewrite {
     let kind = b.func.op(op).kind.clone();

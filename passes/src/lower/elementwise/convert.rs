@@ -15,7 +15,7 @@ pub(super) fn is_sub_byte(dtype: DType) -> bool {
 }
 
 /// Whether the engines saturate where XLA has an infinity or NaN when they store this dtype.
-pub(super) fn stores_saturated(dtype: DType) -> Option<MiniFloat> {
+pub(in crate::lower) fn stores_saturated(dtype: DType) -> Option<MiniFloat> {
     let saturates = matches!(dtype, DType::F8E3M4 | DType::F8E4M3 | DType::F8E4M3FN);
     dtype.minifloat().filter(|_| saturates)
 }

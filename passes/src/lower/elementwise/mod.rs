@@ -17,6 +17,7 @@ use ferrite_ir::tile::{ActFunc, AluOp, Inst, Scalar, ScalarStep, Space, View};
 
 use super::Lower;
 use super::block::{line, repeat};
+pub(super) use convert::stores_saturated;
 pub(super) use float::Hint;
 
 /// An operand of an operation on tiles.
@@ -312,7 +313,7 @@ impl Lower<'_> {
     fn select_into(&mut self, dst: &View, predicate: &Arg, yes: &Arg, no: &Arg, e: Extent) {
         let dtype = dst.dtype;
         // Bytes are moved as they are: infinities of types that engines store with saturation too.
-        let raw = |view: View| match convert::stores_saturated(view.dtype) {
+        let raw = |view: View| match stores_saturated(view.dtype) {
             Some(_) if view.dtype == dtype => View {
                 dtype: DType::U8,
                 ..view

@@ -3,8 +3,9 @@
 use ferrite_ir::hlo::{BinaryOp, OpKind};
 
 use super::{Exactness, Rule};
-use crate::hlo::canonicalize::is_exact;
+use crate::hlo::canonicalize::{converts_directly, is_exact};
 use crate::hlo::egraph::language::{Kind, Tag};
+use crate::hlo::legalize::is_computed_wider;
 
 const THEME: &str = "conversions";
 
@@ -12,13 +13,13 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "convert-of-convert",
         theme: THEME,
-        identity: "convert(convert(x, wide), t) = convert(x, t), wide has every value of x",
+        identity: "convert(convert(x, wide), t) = convert(x, t), wide has every value of x and saturates only where a conversion from x does",
         exactness: Exactness::Exact,
         roots: &[Tag::Convert],
         apply: |g, t, out| {
             let to = g.dtype(t.class);
             for (x, ()) in g.through(t.operands[0], Tag::Convert, |_| Some(())) {
-                if is_exact(g.dtype(x), g.dtype(t.operands[0])) {
+                if converts_directly(g.dtype(x), g.dtype(t.operands[0]), to) {
                     out.extend(g.convert(x, to));
                 }
             }
@@ -76,7 +77,12 @@ pub(super) const RULES: &[Rule] = &[
             let least = g.splat(t.operands[1])?;
             for (x, ()) in g.through(t.operands[0], Tag::Convert, |_| Some(())) {
                 let narrow = g.ty(x).with_shape([]);
-                if !is_exact(narrow.dtype, wide) || !wide.is_float() || !narrow.dtype.is_float() {
+                // What `legalize-small-types` has made wide must stay so: engines store it without its infinities.
+                if is_computed_wider(narrow.dtype)
+                    || !is_exact(narrow.dtype, wide)
+                    || !wide.is_float()
+                    || !narrow.dtype.is_float()
+                {
                     continue;
                 }
                 let init = ferrite_ir::hlo::neutral(*op, &narrow)?;
