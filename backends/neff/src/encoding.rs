@@ -14,8 +14,12 @@
 //!
 //! This is the only module that knows `bincode`.
 
+use std::marker::PhantomData;
+
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+use bytes::Bytes;
 use ferrite_ir::diag::Diagnostic;
+use ferrite_ir::isa::Instr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,40 +59,125 @@ pub(crate) fn encode<T: Serialize>(place: &str, instructions: &[T]) -> Result<Ve
 
 /// Decodes a stream of instructions; `place` names the file in errors.
 pub(crate) fn decode<T: DeserializeOwned>(place: &str, bytes: &[u8]) -> Result<Vec<T>, Diagnostic> {
-    let foreign = || {
-        malformed(place, "not in Ferrite's instruction encoding")
-            .help("instructions of other compilers cannot be read: their encoding is not public")
-    };
-    let Some((prefix, mut rest)) = bytes.split_first_chunk::<PREFIX>() else {
-        return Err(foreign());
-    };
-    let [magic @ .., _, _, _, _, _, _, _, _, _, _, _, _] = prefix;
-    if magic != MAGIC {
-        return Err(foreign());
-    }
-    let [_, _, _, _, _, _, _, _, v0, v1, v2, v3, count @ ..] = *prefix;
-    let version = u32::from_le_bytes([v0, v1, v2, v3]);
-    if version != VERSION {
-        return Err(malformed(
+    Reader::new(place, bytes)?.collect()
+}
+
+/// Decodes a stream, one instruction after the other. The last item is an error if the file is not as long as it should be.
+pub(crate) struct Reader<'a, T> {
+    place: &'a str,
+    /// Bytes of the file.
+    size: usize,
+    rest: &'a [u8],
+    index: u64,
+    pub(crate) count: u64,
+    ended: bool,
+    instructions: PhantomData<T>,
+}
+
+impl<'a, T> Reader<'a, T> {
+    /// Reads the prefix.
+    pub(crate) fn new(place: &'a str, bytes: &'a [u8]) -> Result<Reader<'a, T>, Diagnostic> {
+        let foreign = || {
+            malformed(place, "not in Ferrite's instruction encoding")
+                .help("instructions of other compilers cannot be read: their encoding is not public")
+        };
+        let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX>() else {
+            return Err(foreign());
+        };
+        let [magic @ .., _, _, _, _, _, _, _, _, _, _, _, _] = prefix;
+        if magic != MAGIC {
+            return Err(foreign());
+        }
+        let [_, _, _, _, _, _, _, _, v0, v1, v2, v3, count @ ..] = *prefix;
+        let version = u32::from_le_bytes([v0, v1, v2, v3]);
+        if version != VERSION {
+            return Err(malformed(
+                place,
+                format!("encoding version {version}, this program reads version {VERSION}"),
+            )
+            .help("compile the model again, or use the version of Ferrite that wrote the file"));
+        }
+        Ok(Reader {
             place,
-            format!("encoding version {version}, this program reads version {VERSION}"),
-        )
-        .help("compile the model again, or use the version of Ferrite that wrote the file"));
+            size: bytes.len(),
+            rest,
+            index: 0,
+            count: u64::from_le_bytes(count),
+            ended: false,
+            instructions: PhantomData,
+        })
     }
-    let count = u64::from_le_bytes(count);
-    let mut instructions = Vec::new();
-    for index in 0..count {
-        let offset = bytes.len() - rest.len();
-        let (instruction, used) = bincode::serde::decode_from_slice(rest, format())
-            .map_err(|e| malformed(place, format!("instruction {index} of {count}, byte {offset}: {e}")))?;
-        instructions.push(instruction);
-        rest = &rest[used..];
+}
+
+impl<T: DeserializeOwned> Iterator for Reader<'_, T> {
+    type Item = Result<T, Diagnostic>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (index, count) = (self.index, self.count);
+        if self.ended {
+            return None;
+        }
+        if index == count {
+            self.ended = true;
+            let left = self.rest.len();
+            let text = format!("{left} bytes after the last of {count} instructions");
+            return (left > 0).then(|| Err(malformed(self.place, text)));
+        }
+        self.index += 1;
+        match bincode::serde::decode_from_slice(self.rest, format()) {
+            Ok((instruction, used)) => {
+                self.rest = &self.rest[used..];
+                Some(Ok(instruction))
+            }
+            Err(e) => {
+                self.ended = true;
+                let offset = self.size - self.rest.len();
+                Some(Err(malformed(
+                    self.place,
+                    format!("instruction {index} of {count}, byte {offset}: {e}"),
+                )))
+            }
+        }
     }
-    if !rest.is_empty() {
-        return Err(malformed(
-            place,
-            format!("{} bytes after the last of {count} instructions", rest.len()),
-        ));
+}
+
+/// The instructions of one engine, not decoded yet.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    place: String,
+    /// The file; none for an engine without one.
+    bytes: Option<Bytes>,
+}
+
+impl Code {
+    pub(crate) fn new(place: String, bytes: Option<Bytes>) -> Code {
+        Code { place, bytes }
     }
-    Ok(instructions)
+
+    /// Decodes them one after the other.
+    ///
+    /// # Errors
+    /// A file in another encoding or of another version.
+    pub fn instructions(&self) -> Result<Instructions<'_>, Diagnostic> {
+        let reader = self.bytes.as_ref().map(|bytes| Reader::new(&self.place, bytes));
+        Ok(Instructions(reader.transpose()?))
+    }
+}
+
+/// The instructions of an engine in order; an error is the last item.
+pub struct Instructions<'a>(Option<Reader<'a, Instr>>);
+
+impl Instructions<'_> {
+    /// How many there should be in all.
+    pub fn announced(&self) -> u64 {
+        self.0.as_ref().map_or(0, |r| r.count)
+    }
+}
+
+impl Iterator for Instructions<'_> {
+    type Item = Result<Instr, Diagnostic>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.as_mut()?.next()
+    }
 }

@@ -13,9 +13,10 @@ use serde::de::DeserializeOwned;
 
 use crate::archive::Files;
 use crate::dma::{self, Numbers, STATE_BUFFER};
-use crate::encoding;
+use crate::encoding::{self, Code};
 use crate::error::malformed;
 use crate::schema::{Definition, DmaElement, EngineFile, OneOrMany, QueueSet, Variable, engine_file_name, engine_key};
+use crate::transfers::each_transfer;
 
 /// Rings of a queue set: one on each DMA engine, so that a transfer adds as many to its semaphore
 /// ([`Transfer::semaphore`]).
@@ -67,8 +68,14 @@ pub(crate) fn write(program: &Program, folder: &str, files: &mut Files) -> Resul
     put_json(files, &locations_path(folder), &program.locs)
 }
 
-/// Reads the program whose definition is `definition_path`; `inputs` and `outputs` stay empty.
-pub(crate) fn read(folder: &str, definition_path: &str, files: &Files) -> Result<Program, Diagnostic> {
+/// Reads the program whose definition is `definition_path`, and its code; `inputs` and `outputs` stay empty, and the streams too unless
+/// the code is to be decoded.
+pub(crate) fn read(
+    folder: &str,
+    definition_path: &str,
+    files: &Files,
+    decode: bool,
+) -> Result<(Program, [Code; 5]), Diagnostic> {
     let definition: Definition = get_json(files, definition_path)?;
     // File names in a definition are relative to its folder.
     let base = definition_path.rsplit_once('/').map_or("", |(base, _)| base);
@@ -102,18 +109,24 @@ pub(crate) fn read(folder: &str, definition_path: &str, files: &Files) -> Result
         let mut transfers = Vec::new();
         let path = in_folder(json);
         if !json.is_empty() {
-            let file: EngineFile = parse_json(&path, get(files, &path)?)?;
-            for element in file.dma {
+            let read = |element: DmaElement<'_>| {
                 let id = element.id;
                 transfers.push((id, read_transfer(element, &queue_numbers, &numbers, &path)?));
-            }
+                Ok(())
+            };
+            each_transfer(&path, get(files, &path)?, read)?;
         }
-        let mut stream = Vec::new();
+        let (mut stream, mut code) = (Vec::new(), Code::default());
         if !bin.is_empty() {
             let path = in_folder(bin);
-            stream = encoding::decode(&path, get(files, &path)?)?;
+            let bytes = get(files, &path)?;
+            if decode {
+                stream = encoding::decode(&path, bytes)?;
+            } else {
+                code = Code::new(path, Some(bytes.clone()));
+            }
         }
-        Ok((path, transfers, stream))
+        Ok((path, transfers, stream, code))
     };
     let size = |name: &str| files.get(&in_folder(name)).map_or(0, Bytes::len);
     let all: usize = Engine::ALL
@@ -132,26 +145,30 @@ pub(crate) fn read(folder: &str, definition_path: &str, files: &Files) -> Result
                 .collect()
         })
     };
-    let mut transfers: BTreeMap<u32, Transfer> = BTreeMap::new();
-    for (slot, engine) in program.streams.iter_mut().zip(engines) {
-        let (path, list, stream) = engine?;
-        *slot = stream;
-        for (id, transfer) in list {
-            if transfers.insert(id, transfer).is_some() {
-                return Err(malformed(&path, format!("transfer {id} stands twice in the graph")));
-            }
-        }
+    let mut transfers: Vec<(u32, Transfer)> = Vec::new();
+    let mut all_code: [Code; 5] = Default::default();
+    for ((slot, code_slot), engine) in program.streams.iter_mut().zip(&mut all_code).zip(engines) {
+        let (_, list, stream, code) = engine?;
+        (*slot, *code_slot) = (stream, code);
+        transfers.extend(list);
+    }
+    transfers.sort_by_key(|t| t.0);
+    if let Some([(id, _), _]) = transfers.windows(2).find(|w| w[0].0 == w[1].0) {
+        return Err(malformed(
+            definition_path,
+            format!("transfer {id} stands twice in the graph"),
+        ));
     }
     let count = transfers.len();
-    if let Some((_, id)) = (0..).zip(transfers.keys()).find(|(index, id)| index != *id) {
+    if let Some((_, (id, _))) = (0..).zip(&transfers).find(|(index, t)| *index != t.0) {
         return Err(malformed(
             definition_path,
             format!("{count} transfers, but number {id} among them"),
         ));
     }
-    program.transfers = transfers.into_values().collect();
+    program.transfers = transfers.into_iter().map(|t| t.1).collect();
     program.locs = read_locations(folder, files)?;
-    Ok(program)
+    Ok((program, all_code))
 }
 
 fn variables(program: &Program, folder: &str, files: &mut Files) -> Result<BTreeMap<String, Variable>, Diagnostic> {
@@ -344,13 +361,15 @@ fn read_transfer(
         .get(&**name)
         .ok_or_else(|| malformed(&place, format!("queue `{name}` does not exist")))?;
     let semaphore = element.semaphore.and_then(|s| u16::try_from(s).ok());
-    let elements = match element.desc {
-        OneOrMany::One(desc) => vec![dma::from_desc(desc, numbers, &place)?],
-        OneOrMany::Many(all) => all
-            .into_iter()
-            .map(|desc| dma::from_desc(desc, numbers, &place))
-            .collect::<Result<_, _>>()?,
+    let list = match element.desc {
+        OneOrMany::One(desc) => vec![desc],
+        OneOrMany::Many(all) => all,
     };
+    // Exactly as many as there are: most transfers have one, and a list that grows begins with room for four.
+    let mut elements = Vec::with_capacity(list.len());
+    for desc in list {
+        elements.push(dma::from_desc(desc, numbers, &place)?);
+    }
     Ok(Transfer {
         queue: *queue,
         semaphore: semaphore.ok_or_else(|| malformed(&place, "no completion semaphore"))?,

@@ -15,10 +15,11 @@ mod graph;
 pub mod header;
 mod neff;
 pub mod schema;
+mod transfers;
 pub mod whole;
 
 pub use archive::{Compression, Files, ReadOptions};
 pub use container::{Container, rename};
-pub use encoding::VERSION as ENCODING_VERSION;
+pub use encoding::{Code, Instructions, VERSION as ENCODING_VERSION};
 pub use header::Header;
-pub use neff::{Neff, WriteOptions};
+pub use neff::{Neff, Streamed, WriteOptions};

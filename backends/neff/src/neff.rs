@@ -9,7 +9,7 @@ use ferrite_ir::isa::{IoTensor, Program, VarKind};
 
 use crate::archive::{Compression, Files, ReadOptions};
 use crate::container::Container;
-use crate::encoding;
+use crate::encoding::{self, Code};
 use crate::error::{io as io_error, malformed};
 use crate::graph::{self, get_json, put_json};
 use crate::header::Header;
@@ -28,6 +28,15 @@ pub struct Neff {
     pub hlo_op_count: u64,
     /// One program per physical core, at least one.
     pub programs: Vec<Program>,
+}
+
+/// A NEFF whose instructions are not decoded yet: they can come one by one, and need not be there together.
+#[derive(Clone, Debug)]
+pub struct Streamed {
+    /// All else. The programs' streams are empty.
+    pub neff: Neff,
+    /// By program, the instructions of the engines in the order of [`ferrite_ir::isa::Engine::ALL`].
+    pub code: Vec<[Code; 5]>,
 }
 
 /// How to write a NEFF.
@@ -149,8 +158,32 @@ impl Neff {
         Neff::from_container(&Container::read(file, options)?)
     }
 
+    /// Reads a NEFF from a path, all but its instructions.
+    ///
+    /// # Errors
+    /// As [`Neff::read_file`], without what is wrong with an instruction.
+    pub fn stream_file(path: &Path) -> Result<Streamed, Diagnostic> {
+        let file = std::fs::read(path).map_err(|e| io_error(&path.display().to_string(), &e))?;
+        Neff::stream(file.into())
+    }
+
+    /// The same of a file in memory.
+    ///
+    /// # Errors
+    /// As [`Neff::stream_file`].
+    pub fn stream(file: Bytes) -> Result<Streamed, Diagnostic> {
+        let container = Container::read(file, &ReadOptions::default())?;
+        let (neff, code) = Neff::from_parts(&container, false)?;
+        Ok(Streamed { neff, code })
+    }
+
     /// Reads the programs of a container.
     pub fn from_container(container: &Container) -> Result<Neff, Diagnostic> {
+        Neff::from_parts(container, true).map(|(neff, _)| neff)
+    }
+
+    /// Programs, with their instructions decoded or beside them.
+    fn from_parts(container: &Container, decode: bool) -> Result<(Neff, Vec<[Code; 5]>), Diagnostic> {
         let Container { header, files } = container;
         if !header.is_ferrite() {
             return Err(
@@ -164,22 +197,24 @@ impl Neff {
             let (graphs, nodes) = (kelf.graphs.len(), graph.nodes.len());
             return Err(malformed(KELF, format!("{graphs} graphs, `{GRAPH}` has {nodes} nodes")));
         }
-        let mut programs = Vec::new();
+        let (mut programs, mut all_code) = (Vec::new(), Vec::new());
         for (entry, node) in kelf.graphs.iter().zip(graph.nodes) {
-            let mut program = graph::read(&entry.name, &entry.definition, files)?;
+            let (mut program, code) = graph::read(&entry.name, &entry.definition, files, decode)?;
             program.inputs = node.inputs.into_iter().map(from_tensor).collect::<Result<_, _>>()?;
             program.outputs = node.outputs.into_iter().map(from_tensor).collect::<Result<_, _>>()?;
             check_tensors(&program)?;
             graph::check(&program)?;
             programs.push(program);
+            all_code.push(code);
         }
         let stats: HloStatsFile = get_json(files, HLO_STATS)?;
-        Ok(Neff {
+        let neff = Neff {
             name: header.name.clone(),
             lnc_size: header.lnc_size,
             hlo_op_count: stats.hlo_op_count,
             programs,
-        })
+        };
+        Ok((neff, all_code))
     }
 }
 

@@ -4,6 +4,7 @@ use ferrite_ir::isa::{
     Ap, DmaAccess, DmaDim, DmaOp, DmaSpace, Engine, IndirectKind, Instr, Op, OutOfBounds, Program, Role, Space, Update,
     VarKind, Wait,
 };
+use ferrite_ir::loc::LocId;
 use ferrite_ir::machine::MachineModel;
 use ferrite_ir::machine::cost::{DgeMode, Time};
 use rustc_hash::FxHashMap;
@@ -47,6 +48,8 @@ const PORT_SBUF: u16 = 1;
 const PORT_PSUM: u16 = 2;
 /// First of the ports of PSUM banks, where engines exclude each other by bank.
 const PORT_BANK: u32 = 2;
+/// Instructions of an engine for which room is made at once.
+const EXPECTED_MAX: u64 = 1 << 20;
 /// Ports in all.
 pub const PORTS: usize = 16;
 
@@ -61,14 +64,14 @@ pub enum Kind {
     Multiply(u32),
     /// Number of the transfer that is started.
     Trigger(u32),
-    /// The sequencer's own, without semaphores: it decodes ahead.
-    Sequencer,
-    /// Looked up in the program.
-    Other,
+    /// The sequencer's own, without semaphores: it decodes ahead. Index into [`Prepared::rare`].
+    Sequencer(u32),
+    /// Index into [`Prepared::rare`].
+    Other(u32),
 }
 
-/// An instruction: all that a run for its time needs of most of them, so that it walks through these alone and not through the program, which
-/// is several times as large.
+/// An instruction: all that a run for its time needs, so that it walks through these alone and not through the program, which
+/// is several times as large and need not be there.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// What it is.
@@ -87,6 +90,8 @@ pub struct Step {
     pub table: u8,
     /// Index into [`Prepared::names`].
     pub name: u16,
+    /// Where it comes from.
+    pub loc: LocId,
 }
 
 /// A static or indirect transfer.
@@ -112,6 +117,8 @@ pub struct Prepared {
     pub accesses: Vec<Access>,
     /// What multiplies use and write; equal ones share one.
     pub products: Vec<Product>,
+    /// Instructions that are more than their time, as branches.
+    pub rare: Vec<Instr>,
     /// Opcode names.
     pub names: Vec<&'static str>,
     /// Memories that something writes.
@@ -124,7 +131,20 @@ pub struct Prepared {
     pub layout: HbmLayout,
 }
 
-struct Builder<'a> {
+impl Prepared {
+    /// An instruction; `None` past the end of its stream.
+    pub fn step(&self, engine: usize, index: u32) -> Option<&Step> {
+        self.streams.get(engine)?.get(index as usize)
+    }
+
+    /// The opcode's name.
+    pub fn name(&self, step: &Step) -> &'static str {
+        self.names.get(usize::from(step.name)).copied().unwrap_or("?")
+    }
+}
+
+/// Makes a program ready, one instruction after the other.
+pub struct Builder<'a> {
     model: &'a MachineModel,
     /// Regions of access patterns that have come before: programs use few tiles, often.
     known: FxHashMap<Ap, Option<u32>>,
@@ -137,6 +157,17 @@ struct Builder<'a> {
 
 /// Prepares a program that has passed [`crate::check::operands::check`].
 pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
+    let mut builder = Builder::new(program, model);
+    for engine in Engine::ALL {
+        let stream = program.stream(engine);
+        builder.expect(engine, stream.len() as u64);
+        stream.iter().for_each(|instr| builder.push(engine, instr));
+    }
+    builder.finish()
+}
+
+/// Variables and transfers of a program.
+fn builder<'a>(program: &Program, model: &'a MachineModel) -> Builder<'a> {
     let layout = HbmLayout::new(program);
     let mut bound = vec![false; layout.block_bytes.len()];
     for (var, place) in program.vars.iter().zip(&layout.place) {
@@ -151,6 +182,7 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
         regions: Vec::new(),
         accesses: Vec::new(),
         products: Vec::new(),
+        rare: Vec::new(),
         names: Vec::new(),
         written: vec![false; layout.block_bytes.len() + 2],
         grains: vec![0; layout.block_bytes.len()],
@@ -182,25 +214,41 @@ pub fn prepare(program: &Program, model: &MachineModel) -> Prepared {
         cost.load.ways = interleave::shares(transfer, &b.out.layout, model);
         b.out.transfers.push(TransferStep { cost, accesses });
     }
-    for engine in Engine::ALL {
-        let steps = program
-            .stream(engine)
-            .iter()
-            .enumerate()
-            .map(|(i, instr)| b.step(engine, i as u32, instr))
-            .collect();
-        b.out.streams[engine.index()] = steps;
-    }
-    for &(region, touch) in &b.out.accesses {
-        if touch.writes() {
-            let mem = b.out.regions[region as usize].mem;
-            b.out.written[mem.0 as usize] = true;
-        }
-    }
-    b.out
+    b
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    /// Begins with the variables and transfers of a program; its instructions follow by [`Builder::push`].
+    pub fn new(program: &Program, model: &'a MachineModel) -> Builder<'a> {
+        builder(program, model)
+    }
+
+    /// Makes room for an engine's instructions.
+    pub fn expect(&mut self, engine: Engine, count: u64) {
+        // A number in a file is not believed before its instructions are seen.
+        let count = count.min(EXPECTED_MAX) as usize;
+        self.out.streams[engine.index()].reserve_exact(count);
+    }
+
+    /// The next instruction of an engine.
+    pub fn push(&mut self, engine: Engine, instr: &Instr) {
+        let index = self.out.streams[engine.index()].len() as u32;
+        let step = self.step(engine, index, instr);
+        self.out.streams[engine.index()].push(step);
+    }
+
+    /// The program, made ready.
+    pub fn finish(self) -> Prepared {
+        let mut out = self.out;
+        for &(region, touch) in &out.accesses {
+            if touch.writes() {
+                let mem = out.regions[region as usize].mem;
+                out.written[mem.0 as usize] = true;
+            }
+        }
+        out
+    }
+
     fn add(&mut self, region: Region) -> u32 {
         let block = region.mem.block();
         if let Some(grain) = block.and_then(|b| self.out.grains.get_mut(b as usize)) {
@@ -280,7 +328,8 @@ impl Builder<'_> {
     fn step(&mut self, engine: Engine, index: u32, instr: &Instr) -> Step {
         let (model, op) = (self.model, &instr.op);
         let (wait, update) = (instr.wait, instr.update);
-        let mut kind = Kind::Other;
+        let mut kind = Kind::Plain;
+        let mut rare = false;
         let start = self.out.accesses.len() as u32;
         let cycles = |n: u64| {
             let ps = model.ps(engine, n);
@@ -321,7 +370,10 @@ impl Builder<'_> {
                     .unwrap_or_default()
                     .to_ps(model, engine)
             }
-            Op::ActTableLoad { set } => whole(model.table_load_ps(u64::from(*set))),
+            Op::ActTableLoad { set } => {
+                rare = true;
+                whole(model.table_load_ps(u64::from(*set)))
+            }
             Op::LoadStationary { src } => {
                 self.ap(src, Touch::Read);
                 kind = Kind::Load(Loaded::new(src));
@@ -385,7 +437,7 @@ impl Builder<'_> {
                 self.ap(&i.index, Touch::Read);
                 let busy = model.dma_trigger_ps(DgeMode::Software) + model.dma_generate_ps(DgeMode::Software);
                 return Step {
-                    kind,
+                    kind: Kind::Other(self.rare(instr)),
                     wait,
                     update,
                     time: whole(busy),
@@ -393,6 +445,7 @@ impl Builder<'_> {
                     accesses: (start, self.out.accesses.len() as u32),
                     table: 0,
                     name: self.name(op),
+                    loc: instr.loc,
                 };
             }
             Op::Collective(c) => {
@@ -416,7 +469,7 @@ impl Builder<'_> {
                 self.out.indirect.insert((engine.index(), index), step);
                 let end = self.out.accesses.len() as u32;
                 return Step {
-                    kind,
+                    kind: Kind::Other(self.rare(instr)),
                     wait,
                     update,
                     time: whole(model.dma_trigger_ps(DgeMode::Static)),
@@ -424,26 +477,43 @@ impl Builder<'_> {
                     accesses: (end, end),
                     table: 0,
                     name: self.name(op),
+                    loc: instr.loc,
                 };
             }
             Op::Semaphore => {
                 kind = Kind::Plain;
                 whole(model.event_semaphore_ps())
             }
-            Op::RangeClear { .. } => whole(model.event_semaphore_ps()),
-            Op::RegMove { .. } | Op::RegAlu { .. } | Op::Nop => cycles(model.sync.register_op_cycles),
+            Op::RangeClear { .. } => {
+                rare = true;
+                whole(model.event_semaphore_ps())
+            }
+            Op::Nop => cycles(model.sync.register_op_cycles),
+            Op::RegMove { .. } | Op::RegAlu { .. } => {
+                rare = true;
+                cycles(model.sync.register_op_cycles)
+            }
             Op::RegLoad { src, .. } => {
+                rare = true;
                 self.ap(src, Touch::Read);
                 cycles(model.sync.register_load_sbuf_cycles)
             }
-            Op::Branch { .. } => cycles(model.sync.branch_cycles),
+            Op::Branch { .. } => {
+                rare = true;
+                cycles(model.sync.branch_cycles)
+            }
         };
-        if wait.is_none()
-            && update.is_none()
-            && matches!(op, Op::RegMove { .. } | Op::RegAlu { .. } | Op::Branch { .. })
-        {
+        if rare {
             // One with a semaphore takes its place in the execution queue like any other.
-            kind = Kind::Sequencer;
+            let ahead = wait.is_none()
+                && update.is_none()
+                && matches!(op, Op::RegMove { .. } | Op::RegAlu { .. } | Op::Branch { .. });
+            let number = self.rare(instr);
+            kind = if ahead {
+                Kind::Sequencer(number)
+            } else {
+                Kind::Other(number)
+            };
         }
         let accesses = (start, self.out.accesses.len() as u32);
         let touched = &self.out.accesses[start as usize..];
@@ -459,7 +529,14 @@ impl Builder<'_> {
             accesses,
             table,
             name: self.name(op),
+            loc: instr.loc,
         }
+    }
+
+    /// Keeps an instruction that a run looks up.
+    fn rare(&mut self, instr: &Instr) -> u32 {
+        self.out.rare.push(instr.clone());
+        self.out.rare.len() as u32 - 1
     }
 }
 

@@ -290,7 +290,6 @@ impl<'a> Run<'a> {
 
     /// Lets an engine run until it has to give way to another event.
     fn advance(&mut self, mut now: u64, e: usize) -> Result<(), Diagnostic> {
-        let engine = Engine::ALL[e];
         let prepared = self.prepared;
         let stream = prepared.streams[e].as_slice();
         loop {
@@ -316,9 +315,9 @@ impl<'a> Run<'a> {
                     record.stall(e, pc, since, now, reason);
                 }
             }
-            if matches!(step.kind, Kind::Sequencer) {
+            if let Kind::Sequencer(rare) = step.kind {
                 self.count(pc)?;
-                self.sequence(now, e, pc)?;
+                self.sequence(now, e, pc, rare)?;
                 continue;
             }
             let (start, reason) = self.start_time(now, e, step);
@@ -330,10 +329,7 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
             let next = self.execute(now, e, pc, step)?;
-            self.count(pc).map_err(|d| {
-                let instr = self.program.stream(engine).get(pc as usize);
-                instr.map_or(d.clone(), |i| d.at(self.program.locs.get(i.loc)))
-            })?;
+            self.count(pc).map_err(|d| d.at(self.program.locs.get(step.loc)))?;
             let state = &mut self.engines[e];
             if state.started.len() as u64 >= self.model.sync.execution_queue_depth.max(1) {
                 state.started.pop_front();

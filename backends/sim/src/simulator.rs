@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ferrite_ir::diag::{Code, Diagnostic};
-use ferrite_ir::isa::{Program, VarKind};
+use ferrite_ir::diag::{self, Diagnostic};
+use ferrite_ir::isa::{Engine, Program, VarKind};
 use ferrite_ir::machine::MachineModel;
-use ferrite_neff::Neff;
+use ferrite_neff::{Code, Neff};
 
 use crate::check::operands::{self, tensor_bytes};
 use crate::check::region::{Mem, Region};
@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::elem::Dither;
 use crate::memory::Memory;
 use crate::options::{Mode, Options};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::{Builder, Prepared, prepare};
 use crate::run::{Data, Run};
 use crate::stats::Stats;
 
@@ -82,6 +82,8 @@ pub struct Simulator<'a> {
     program: &'a Program,
     model: Arc<MachineModel>,
     prepared: Prepared,
+    /// Whether the program has its instructions, which their effect on bytes needs.
+    whole: bool,
 }
 
 impl<'a> Simulator<'a> {
@@ -99,6 +101,45 @@ impl<'a> Simulator<'a> {
             program,
             model,
             prepared,
+            whole: true,
+        })
+    }
+
+    /// Checks a program whose instructions come one by one, and makes it ready for runs of its time: nothing else of an instruction stays.
+    ///
+    /// # Errors
+    /// Code that cannot be read, and every static finding.
+    pub fn streamed(
+        program: &'a Program,
+        code: &[Code; 5],
+        model: Arc<MachineModel>,
+    ) -> Result<Simulator<'a>, Vec<Diagnostic>> {
+        let mut findings = operands::check_parts(program, &model)?;
+        let mut builder = Builder::new(program, &model);
+        for (engine, code) in Engine::ALL.into_iter().zip(code) {
+            let instructions = code.instructions().map_err(|e| vec![e])?;
+            let count = instructions.announced();
+            builder.expect(engine, count);
+            for (index, instr) in instructions.enumerate() {
+                let instr = instr.map_err(|e| vec![e])?;
+                operands::check_reference(engine, index, count, &instr, program).map_err(|e| vec![e])?;
+                if findings.len() < operands::FINDINGS_MAX {
+                    findings.extend(operands::check_instruction(engine, index, &instr, program, &model));
+                }
+                if findings.is_empty() {
+                    builder.push(engine, &instr);
+                }
+            }
+        }
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let prepared = builder.finish();
+        Ok(Simulator {
+            program,
+            model,
+            prepared,
+            whole: false,
         })
     }
 
@@ -124,7 +165,7 @@ impl<'a> Simulator<'a> {
                     neff.name,
                     programs.len()
                 );
-                Err(vec![Diagnostic::error(Code::Unsupported, text)])
+                Err(vec![Diagnostic::error(diag::Code::Unsupported, text)])
             }
         }
     }
@@ -173,7 +214,12 @@ impl<'a> Simulator<'a> {
     }
 
     fn bind<B: AsRef<[u8]>>(&self, memory: &mut Memory, inputs: &[B]) -> Result<(), Diagnostic> {
-        let wrong = |text: String| Diagnostic::error(Code::Usage, text);
+        let wrong = |text: String| Diagnostic::error(diag::Code::Usage, text);
+        if !self.whole {
+            return Err(wrong(
+                "the program was read for its time alone, without what its instructions do".into(),
+            ));
+        }
         if inputs.len() != self.program.inputs.len() {
             let want = self.program.inputs.len();
             return Err(wrong(format!(
@@ -234,7 +280,7 @@ impl<'a> Simulator<'a> {
                     "the program ends without writing byte {byte} of output `{}`",
                     tensor.name
                 );
-                return Err(Diagnostic::error(Code::Illegal, text));
+                return Err(Diagnostic::error(diag::Code::Illegal, text));
             }
             *out = data.memory.block(place.0).get(..size as usize).unwrap_or(&[]).to_vec();
         }

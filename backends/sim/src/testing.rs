@@ -13,7 +13,7 @@ use crate::{Options, RunResult, Simulator};
 /// A program under construction.
 pub struct Maker {
     pub program: Program,
-    model: Arc<MachineModel>,
+    pub model: Arc<MachineModel>,
     loc: LocId,
 }
 

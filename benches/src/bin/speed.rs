@@ -14,7 +14,7 @@ use ferrite_benches::{commit, processor, write_result};
 use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::isa::{Engine, Program};
 use ferrite_ir::machine::MachineModel;
-use ferrite_neff::Neff;
+use ferrite_neff::{Neff, Streamed};
 use ferrite_sim::{Options, Simulator};
 use serde::Serialize;
 
@@ -46,6 +46,9 @@ struct Growth {
 struct Timed {
     what: String,
     instructions: u64,
+    file_bytes: u64,
+    /// Most memory that all of it took, the file included.
+    peak_bytes: u64,
     read_wall_s: f64,
     prepare_wall_s: f64,
     run_wall_s: f64,
@@ -129,8 +132,22 @@ fn measure(neffs: &[String], write: bool) -> Result<(), Diagnostic> {
 
 /// Resident memory of this process, bytes, where the system tells.
 fn resident() -> Option<u64> {
+    status("VmRSS:")
+}
+
+/// The most that it was since [`forget_peak`].
+fn peak() -> Option<u64> {
+    status("VmHWM:")
+}
+
+/// Lets the count of the most memory begin anew. Where the system does not, it counts from the start.
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+fn status(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
+    let line = status.lines().find(|l| l.starts_with(key))?;
     line.split_whitespace()
         .nth(1)?
         .parse::<u64>()
@@ -185,16 +202,23 @@ fn base_name(neff: &Neff) -> String {
 }
 
 fn timed(path: &Path) -> Result<Timed, Diagnostic> {
+    let before = resident().unwrap_or(0);
+    forget_peak();
     let start = Instant::now();
-    let neff = Neff::read_file(path)?;
+    let Streamed { neff, code } = Neff::stream_file(path)?;
     let read_wall_s = start.elapsed().as_secs_f64();
-    let simulator = Simulator::for_neff(&neff).map_err(first)?;
+    let machine = MachineModel::target(&neff.programs[0].target)?;
+    let simulator = Simulator::streamed(&neff.programs[0], &code[0], machine).map_err(first)?;
+    drop(code);
     let ready = start.elapsed().as_secs_f64();
     let stats = simulator.profile(&Options::default())?.stats;
     let wall_s = start.elapsed().as_secs_f64();
+    let grown = peak().unwrap_or(0).saturating_sub(before);
     Ok(Timed {
         what: format!("{} on {}", base_name(&neff), neff.programs[0].target),
         instructions: stats.instructions(),
+        file_bytes: std::fs::metadata(path).map_or(0, |m| m.len()),
+        peak_bytes: grown,
         read_wall_s,
         prepare_wall_s: ready - read_wall_s,
         run_wall_s: wall_s - ready,
@@ -255,13 +279,22 @@ fn markdown(results: &Results) -> String {
     if !results.timed.is_empty() {
         text.push_str(
             "\nNEFFs as `ferrite profile` takes them, checks on, by the clock on the wall:\n\n\
-             | NEFF | instructions | read s | made ready s | run s | all s |\n| --- | ---: | ---: | ---: | ---: | ---: |\n",
+             | NEFF | MB | instructions | read s | made ready s | run s | all s | most memory MB | bytes per instruction |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         );
     }
     for r in &results.timed {
         text.push_str(&format!(
-            "| {} | {} | {:.3} | {:.3} | {:.3} | {:.3} |\n",
-            r.what, r.instructions, r.read_wall_s, r.prepare_wall_s, r.run_wall_s, r.wall_s
+            "| {} | {:.1} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.1} | {:.0} |\n",
+            r.what,
+            r.file_bytes as f64 / 1e6,
+            r.instructions,
+            r.read_wall_s,
+            r.prepare_wall_s,
+            r.run_wall_s,
+            r.wall_s,
+            r.peak_bytes as f64 / 1e6,
+            r.peak_bytes as f64 / r.instructions as f64
         ));
     }
     text.push_str(

@@ -1,6 +1,6 @@
 //! Runs in the simulator.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ferrite_interp::Tensor;
@@ -8,7 +8,7 @@ use ferrite_ir::diag::{Code, Diagnostic};
 use ferrite_ir::hlo::{Module, TensorType};
 use ferrite_ir::isa::{IoTensor, Program, VarKind};
 use ferrite_ir::machine::MachineModel;
-use ferrite_neff::Neff;
+use ferrite_neff::{Neff, Streamed};
 use ferrite_report::Profile;
 use ferrite_sim::{Options, RunResult, Simulator};
 
@@ -40,7 +40,7 @@ pub struct Execution {
 /// # Errors
 /// Findings of the legality checker, inputs that do not fit, races, uninitialised reads, deadlock.
 pub fn run(neff: &Neff, inputs: &[Tensor], options: &RunOptions) -> Result<Execution, Vec<Diagnostic>> {
-    let (program, machine) = start(neff, options)?;
+    let (program, machine) = start(neff, &instruction_counts(neff), options)?;
     let simulator = Simulator::new(program, machine.clone())?;
     let bytes: Vec<&[u8]> = inputs.iter().map(Tensor::bytes).collect();
     let result = simulator.run(&bytes, &simulation(options)).map_err(|e| vec![e])?;
@@ -60,15 +60,41 @@ pub fn run(neff: &Neff, inputs: &[Tensor], options: &RunOptions) -> Result<Execu
 /// # Errors
 /// As [`run`], and a branch that depends on data.
 pub fn profile(neff: &Neff, options: &RunOptions) -> Result<Profile, Vec<Diagnostic>> {
-    let (program, machine) = start(neff, options)?;
+    let (program, machine) = start(neff, &instruction_counts(neff), options)?;
     let simulator = Simulator::new(program, machine.clone())?;
     let result = simulator.profile(&simulation(options)).map_err(|e| vec![e])?;
     Ok(profile_of(neff, program, &machine, result))
 }
 
+/// The same of a NEFF on disk. Its instructions are read one by one: a program of any size takes a small part of the memory that it takes
+/// as a whole.
+///
+/// # Errors
+/// As [`profile`]; a file that is no NEFF or cannot be read.
+pub fn profile_file(path: &Path, options: &RunOptions) -> Result<Profile, Vec<Diagnostic>> {
+    let one = |e: Diagnostic| vec![e];
+    let Streamed { neff, code } = Neff::stream_file(path).map_err(one)?;
+    let mut counts = Vec::with_capacity(code.len());
+    for engines in &code {
+        let mut count = 0;
+        for engine in engines {
+            count += engine.instructions().map_err(one)?.announced();
+        }
+        counts.push(count);
+    }
+    let (program, machine) = start(&neff, &counts, options)?;
+    let first = code
+        .first()
+        .ok_or_else(|| one(Diagnostic::bug("a program without code")))?;
+    let simulator = Simulator::streamed(program, first, machine.clone())?;
+    drop(code);
+    let result = simulator.profile(&simulation(options)).map_err(one)?;
+    Ok(profile_of(&neff, program, &machine, result))
+}
+
 /// Types of a program's inputs.
 pub fn input_types(neff: &Neff) -> Result<Vec<TensorType>, Diagnostic> {
-    let program = one_core(neff)?;
+    let program = one_core(neff, &instruction_counts(neff))?;
     Ok(program
         .inputs
         .iter()
@@ -101,10 +127,15 @@ pub fn module_inputs(module: &Module) -> Result<Vec<TensorType>, Diagnostic> {
     types.collect()
 }
 
+/// Instructions of each program.
+fn instruction_counts(neff: &Neff) -> Vec<u64> {
+    neff.programs.iter().map(|p| p.instruction_count() as u64).collect()
+}
+
 /// The program to simulate: the only one, or that of the first core if the others of its logical core have nothing to do.
-fn one_core(neff: &Neff) -> Result<&Program, Diagnostic> {
+fn one_core<'a>(neff: &'a Neff, instructions: &[u64]) -> Result<&'a Program, Diagnostic> {
     match neff.programs.as_slice() {
-        [first, others @ ..] if others.iter().all(|p| p.instruction_count() == 0) => Ok(first),
+        [first, ..] if instructions.iter().skip(1).all(|&count| count == 0) => Ok(first),
         several => Err(Diagnostic::error(
             Code::Unsupported,
             format!("the NEFF is for {} cores; one core is simulated so far", several.len()),
@@ -112,13 +143,17 @@ fn one_core(neff: &Neff) -> Result<&Program, Diagnostic> {
     }
 }
 
-fn start<'a>(neff: &'a Neff, options: &RunOptions) -> Result<(&'a Program, Arc<MachineModel>), Vec<Diagnostic>> {
-    let program = one_core(neff).map_err(|e| vec![e])?;
+fn start<'a>(
+    neff: &'a Neff,
+    instructions: &[u64],
+    options: &RunOptions,
+) -> Result<(&'a Program, Arc<MachineModel>), Vec<Diagnostic>> {
+    let program = one_core(neff, instructions).map_err(|e| vec![e])?;
     let has_results = program
         .vars
         .iter()
         .any(|v| matches!(v.kind, VarKind::Output { .. }) && v.bytes > 0);
-    if program.instruction_count() == 0 && has_results {
+    if instructions.first() == Some(&0) && has_results {
         let text = "the NEFF has no instructions: it was written while graphs were collected";
         return Err(vec![Diagnostic::error(Code::Unsupported, text).help(
             "compile what was collected, and run the program again with the compile cache",

@@ -28,17 +28,80 @@ macro_rules! must {
 pub(super) use must;
 
 /// Findings are cut off here: after so many, more say nothing new.
-const FINDINGS_MAX: usize = 64;
+pub const FINDINGS_MAX: usize = 64;
 
 /// Bytes one element of a transfer may move (our assumption: a ring holds no more descriptors).
 const ELEMENT_BYTES_MAX: u128 = 1 << 32;
 
 /// Every finding of a program, in stream order (at most 64).
 pub fn check(program: &Program, model: &MachineModel) -> Vec<Diagnostic> {
+    let mut findings = match check_parts(program, model) {
+        Ok(findings) => findings,
+        Err(findings) => return findings,
+    };
+    for engine in Engine::ALL {
+        for (index, instr) in program.stream(engine).iter().enumerate() {
+            if findings.len() >= FINDINGS_MAX {
+                return findings;
+            }
+            findings.extend(check_instruction(engine, index, instr, program, model));
+        }
+    }
+    findings
+}
+
+/// The finding of an instruction whose transfers and variables are there ([`check_reference`]).
+pub fn check_instruction(
+    engine: Engine,
+    index: usize,
+    instr: &Instr,
+    program: &Program,
+    model: &MachineModel,
+) -> Option<Diagnostic> {
+    let text = instruction(engine, instr, program, model).err()?;
+    let name = crate::name::of(&instr.op);
+    let message = format!("{engine} instruction {index} (`{name}`): {text}");
+    Some(Diagnostic::error(Code::Illegal, message).at(program.locs.get(instr.loc)))
+}
+
+/// What an instruction names that is not there, of a stream of `count`: [`isa::verify`]'s rules, for instructions that come one by one.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn check_reference(
+    engine: Engine,
+    index: usize,
+    count: u64,
+    instr: &Instr,
+    program: &Program,
+) -> Result<(), Diagnostic> {
+    let (vars, queues) = (program.vars.len(), program.queues.len());
+    let missing = match &instr.op {
+        Op::DmaTrigger { transfer } if *transfer as usize >= program.transfers.len() => {
+            format!("starts transfer {transfer}")
+        }
+        Op::Branch { target, .. } if u64::from(*target) > count => format!("branches to {target}"),
+        Op::DmaIndirect(i) if i.var.0 as usize >= vars => format!("names variable {}", i.var.0),
+        Op::DmaIndirect(i) if usize::from(i.queue) >= queues => format!("names queue {}", i.queue),
+        Op::Collective(c) if c.src.0.max(c.dst.0) as usize >= vars => {
+            format!("names variable {}", c.src.0.max(c.dst.0))
+        }
+        Op::Collective(c) if usize::from(c.queue) >= queues => format!("names queue {}", c.queue),
+        _ => return Ok(()),
+    };
+    let text = format!("{engine} instruction {index} {missing}, which does not exist");
+    Err(Diagnostic::error(Code::BadNeff, text))
+}
+
+/// The findings of all but the instructions.
+///
+/// # Errors
+/// Findings after which no instruction can be judged.
+pub fn check_parts(program: &Program, model: &MachineModel) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
     let mut findings = Vec::new();
     if let Err(e) = isa::verify(program) {
         findings.push(e);
-        return findings; // indices cannot be trusted
+        return Err(findings); // indices cannot be trusted
     }
     if let Err(e) = check_io(program) {
         findings.push(Diagnostic::error(Code::BadNeff, e));
@@ -49,7 +112,7 @@ pub fn check(program: &Program, model: &MachineModel) -> Vec<Diagnostic> {
         let most = model.hbm.bytes_per_chip;
         let text = format!("the variables of the program take {bytes} bytes; the HBM of a chip has {most}");
         findings.push(Diagnostic::error(Code::Illegal, text));
-        return findings;
+        return Err(findings);
     }
     for (number, transfer) in program.transfers.iter().enumerate() {
         let rules = || -> Rule {
@@ -70,22 +133,10 @@ pub fn check(program: &Program, model: &MachineModel) -> Vec<Diagnostic> {
             findings.push(Diagnostic::error(Code::Illegal, format!("transfer {number}: {text}")).at(at));
         }
         if findings.len() >= FINDINGS_MAX {
-            return findings;
+            break;
         }
     }
-    for engine in Engine::ALL {
-        for (index, instr) in program.stream(engine).iter().enumerate() {
-            if let Err(text) = instruction(engine, instr, program, model) {
-                let name = crate::name::of(&instr.op);
-                let message = format!("{engine} instruction {index} (`{name}`): {text}");
-                findings.push(Diagnostic::error(Code::Illegal, message).at(program.locs.get(instr.loc)));
-                if findings.len() >= FINDINGS_MAX {
-                    return findings;
-                }
-            }
-        }
-    }
-    findings
+    Ok(findings)
 }
 
 /// Sizes of the caller's tensors against those of their variables.

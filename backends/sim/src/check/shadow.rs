@@ -3,9 +3,12 @@
 //! Accesses come in an order that respects every proved dependence. Each memory is cut into buckets of bytes; a bucket holds the accesses
 //! that may still race with a later one. An access leaves when one that is ordered after it, at least as exclusive, covers it:
 //! whoever is ordered after the second is ordered after the first.
+//!
+//! Engines do the same again and again: a product reads its weights, an accumulation writes its bank. An engine that repeats an access to a
+//! bucket which only itself has touched since has nothing new to race with, and only renews what it left there (see [`Hint`]).
 
 use super::region::{Mem, Region};
-use super::sync::Thread;
+use super::sync::{ENGINES, Thread};
 
 /// Bytes of a bucket on chip: a PSUM bank.
 const ON_CHIP_BUCKET: u64 = 2048;
@@ -45,6 +48,42 @@ impl Access {
     }
 }
 
+/// The accesses to one bucket.
+#[derive(Clone, Debug, Default)]
+struct Bucket {
+    list: Vec<Access>,
+    /// Changes of the list's order so far: places in it are good until the next.
+    layout: u32,
+    /// Accesses so far.
+    accesses: u64,
+    /// Who made the last of them, and the number of the first since when nobody else has made one.
+    owner: u16,
+    since: u64,
+}
+
+impl Bucket {
+    /// Counts an access by a thread.
+    fn count(&mut self, thread: u16) {
+        self.accesses += 1;
+        if self.owner != thread {
+            (self.owner, self.since) = (thread, self.accesses);
+        }
+    }
+}
+
+/// Where an engine left its last access to a region in a bucket, and the bucket's counts then. As long as all accesses since are its own,
+/// nobody can race with it who did not race then: what an engine knows only grows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hint {
+    place: u32,
+    layout: u32,
+    /// 0 for none.
+    accesses: u64,
+}
+
+/// A region without a hint.
+const NO_HINT: u32 = u32::MAX;
+
 /// A race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Race {
@@ -60,17 +99,32 @@ pub struct Race {
 #[derive(Clone, Debug, Default)]
 pub struct Shadow {
     /// By memory, then by bucket.
-    memories: Vec<Vec<Vec<Access>>>,
+    memories: Vec<Vec<Bucket>>,
     /// Memories that nothing ever writes, where nothing can race.
     read_only: Vec<bool>,
+    /// By region, its first hint: there is one for each bucket of a region on chip.
+    first_hint: Vec<u32>,
+    hints: Vec<Hint>,
 }
 
 impl Shadow {
-    /// `written[m]` says whether the program writes memory `m`.
-    pub fn new(written: Vec<bool>) -> Shadow {
+    /// `written[m]` says whether the program writes memory `m`; `regions` are those that it touches.
+    pub fn new(written: Vec<bool>, regions: &[Region]) -> Shadow {
+        let mut count = 0;
+        let first_hint = regions.iter().map(|r| {
+            if r.mem.block().is_some() {
+                return NO_HINT;
+            }
+            let first = count;
+            count += ((r.high - 1) / ON_CHIP_BUCKET - r.low / ON_CHIP_BUCKET + 1) as u32;
+            first
+        });
+        let first_hint = first_hint.collect();
         Shadow {
             memories: vec![Vec::new(); written.len()],
             read_only: written.iter().map(|w| !w).collect(),
+            first_hint,
+            hints: vec![Hint::default(); count as usize],
         }
     }
 
@@ -99,9 +153,25 @@ impl Shadow {
         let (first, last) = ((new.low / width) as usize, ((new.high - 1) / width) as usize);
         let buckets = &mut self.memories[mem];
         if buckets.len() <= last {
-            buckets.resize(last + 1, Vec::new());
+            buckets.resize(last + 1, Bucket::default());
         }
+        let hint = self.first_hint.get(region as usize).copied().unwrap_or(NO_HINT);
+        let hinted = thread < ENGINES && hint != NO_HINT;
         for (offset, bucket) in buckets[first..=last].iter_mut().enumerate() {
+            if hinted
+                && let Some(hint) = self.hints.get_mut(hint as usize + offset)
+                && hint.accesses != 0
+                && hint.layout == bucket.layout
+                && usize::from(bucket.owner) == thread
+                && bucket.since <= hint.accesses
+                && let Some(old) = bucket.list.get_mut(hint.place as usize)
+                && (old.region, old.write, usize::from(old.thread)) == (region, write, thread)
+            {
+                (old.sequence, old.origin) = (sequence, origin);
+                bucket.count(thread as u16);
+                hint.accesses = bucket.accesses;
+                continue;
+            }
             let low = (first + offset) as u64 * width;
             let access = Access {
                 region,
@@ -115,7 +185,7 @@ impl Shadow {
                 origin,
             };
             let mut i = 0;
-            while let Some(old) = bucket.get(i) {
+            while let Some(old) = bucket.list.get(i) {
                 if old.beside(&access) {
                     i += 1;
                     continue;
@@ -131,12 +201,21 @@ impl Shadow {
                 }
                 let covered = || same || new.covers_within(&regions[old.region as usize], low, low + width);
                 if ordered && (write || !old.write) && covered() {
-                    bucket.swap_remove(i);
+                    bucket.list.swap_remove(i);
+                    bucket.layout = bucket.layout.wrapping_add(1);
                 } else {
                     i += 1;
                 }
             }
-            bucket.push(access);
+            bucket.list.push(access);
+            bucket.count(thread as u16);
+            if hinted && let Some(hint) = self.hints.get_mut(hint as usize + offset) {
+                *hint = Hint {
+                    place: bucket.list.len() as u32 - 1,
+                    layout: bucket.layout,
+                    accesses: bucket.accesses,
+                };
+            }
         }
         None
     }
@@ -173,7 +252,7 @@ mod tests {
             region(64, 128, 2000, 2100),
             region(0, 64, 2000, 2100),
         ];
-        let mut s = Shadow::new(vec![true]);
+        let mut s = Shadow::new(vec![true], &regions);
         assert_eq!(s.access(&regions, 0, true, 0, 1, &[1, 0], origin(7)), None);
         let race = s.clone().access(&regions, 1, false, 1, 1, &[0, 1], origin(8));
         assert_eq!(race.map(|r| (r.other.instruction, r.other_writes)), Some((7, true)));
@@ -186,17 +265,36 @@ mod tests {
     #[test]
     fn covered_accesses_are_forgotten() {
         let regions = [region(0, 128, 0, 2048)];
-        let mut s = Shadow::new(vec![true]);
+        let mut s = Shadow::new(vec![true], &regions);
         for i in 1..1000 {
             assert_eq!(s.access(&regions, 0, true, 0, i, &[i, 0], origin(i)), None);
         }
-        assert_eq!(s.memories[0][0].len(), 1);
+        assert_eq!(s.memories[0][0].list.len(), 1);
+    }
+
+    #[test]
+    fn what_an_engine_repeats_races_as_the_first_time() {
+        let regions = [region(0, 128, 0, 4096), region(0, 64, 2000, 2100)];
+        let mut s = Shadow::new(vec![true], &regions);
+        for i in 1..4 {
+            assert_eq!(s.access(&regions, 0, true, 0, i, &[i, 0], origin(i)), None);
+        }
+        // Another one reads; then the first may not go on as if nothing had been, until it knows of it.
+        assert_eq!(s.access(&regions, 1, false, 1, 1, &[3, 1], origin(9)), None);
+        let race = s.clone().access(&regions, 0, true, 0, 4, &[4, 0], origin(4));
+        assert_eq!(race.map(|r| (r.other.instruction, r.other_writes)), Some((9, false)));
+        assert_eq!(s.access(&regions, 0, true, 0, 4, &[4, 1], origin(4)), None);
+        // A renewed access is the one that later ones must be ordered after.
+        assert_eq!(s.access(&regions, 0, true, 0, 5, &[5, 1], origin(5)), None);
+        let race = s.clone().access(&regions, 1, false, 1, 2, &[4, 2], origin(9));
+        assert_eq!(race.map(|r| r.other.instruction), Some(5));
+        assert_eq!(s.access(&regions, 1, false, 1, 2, &[5, 2], origin(9)), None);
     }
 
     #[test]
     fn read_only_memories_are_not_tracked() {
         let regions = [region(0, 1, 0, 64)];
-        let mut s = Shadow::new(vec![false]);
+        let mut s = Shadow::new(vec![false], &regions);
         assert_eq!(s.access(&regions, 0, false, 0, 1, &[1], origin(0)), None);
         assert!(s.memories[0].is_empty());
     }

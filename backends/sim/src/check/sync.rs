@@ -139,6 +139,8 @@ pub enum SyncError {
 #[derive(Clone, Debug)]
 pub struct Semaphores {
     all: Vec<Semaphore>,
+    /// Those whose updates are remembered for good.
+    held: Vec<bool>,
     /// Increments of one transfer.
     dma_increment: u64,
 }
@@ -148,7 +150,25 @@ impl Semaphores {
     pub fn new(count: usize, dma_increment: u64) -> Semaphores {
         Semaphores {
             all: vec![Semaphore::default(); count],
+            held: vec![false; count],
             dma_increment,
+        }
+    }
+
+    /// Keeps all updates of a semaphore: some of them may not know what their own engine did before.
+    pub fn hold(&mut self, semaphore: usize) {
+        if let Some(held) = self.held.get_mut(semaphore) {
+            *held = true;
+        }
+    }
+
+    /// Forgets updates that everyone who goes on knows to be complete: `known` is the least of their clocks. What comes is ordered after
+    /// them, so they can neither be taken for it nor prove anything new. The last two groups stay, for what a reset asks.
+    pub fn forget(&mut self, known: &[u32]) {
+        for (s, _) in self.all.iter_mut().zip(&self.held).filter(|(_, held)| !**held) {
+            let most = s.groups.len().saturating_sub(2);
+            let gone = s.groups[..most].iter().take_while(|g| g.known(known)).count();
+            s.groups.drain(..gone);
         }
     }
 
@@ -441,6 +461,31 @@ mod tests {
             s.wait(0, 2, 1, 1, &mut c),
             Err(SyncError::AfterReset { engine: VECTOR })
         );
+    }
+
+    #[test]
+    fn what_everyone_knows_is_forgotten() {
+        let mut s = Semaphores::new(2, 16);
+        for i in 1..=10 {
+            for semaphore in 0..2 {
+                let own = [(TENSOR, i)];
+                s.add(semaphore, TENSOR, i, 1, &clock(&own), &known(&own))
+                    .expect("ordered");
+            }
+        }
+        s.hold(1);
+        let mut late = s.clone();
+        s.forget(&clock(&[(TENSOR, 6)]));
+        assert_eq!((s.all[0].groups.len(), s.all[1].groups.len()), (4, 10));
+        // Waits prove the same to those who know as much.
+        for value in [3, 6, 8, 10] {
+            let (mut a, mut b) = (clock(&[(TENSOR, 6)]), clock(&[(TENSOR, 6)]));
+            s.wait(0, VECTOR, 1, value, &mut a).expect("ordered");
+            late.wait(0, VECTOR, 1, value, &mut b).expect("ordered");
+            assert_eq!((&a, a[TENSOR]), (&b, value.max(6) as u32));
+        }
+        s.forget(&clock(&[(TENSOR, 10)]));
+        assert_eq!(s.all[0].groups.len(), 2);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ferrite_ir::isa::{Engine, Op, Program, Update, UpdateKind};
+use ferrite_ir::isa::{Engine, Program, Update, UpdateAt, UpdateKind};
 use ferrite_ir::machine::MachineModel;
 
 use super::init::InitMap;
@@ -10,7 +10,10 @@ use super::region::{Mem, Region};
 use super::shadow::{Origin, Shadow};
 use super::sync::{Clock, ENGINES, Semaphores, SyncError, Thread};
 use crate::name;
-use crate::prepare::{Prepared, Touch, space_of};
+use crate::prepare::{Kind, Prepared, Touch, space_of};
+
+/// Instructions from one look at what can be forgotten to the next.
+const FORGETTING: u32 = 4096;
 
 /// State of the checks.
 pub struct Tracker<'a> {
@@ -19,13 +22,21 @@ pub struct Tracker<'a> {
     init: InitMap,
     /// Regions all of whose bytes have been written: that does not change again.
     full: Vec<bool>,
+    /// Writes to PSUM by something else than a matmul, plus 1.
+    plain_writes: u32,
+    /// By region, that number when a matmul was the last to write all of it; 0 for never.
+    by_matmul: Vec<u32>,
     shadow: Shadow,
     semaphores: Semaphores,
+    /// Instructions until what everyone knows is forgotten.
+    until_forgetting: u32,
     dma_increment: u64,
     /// What each engine knows.
     clocks: [Clock; ENGINES],
-    /// Instructions of each engine and their starts by sequence number, for messages.
-    history: [Vec<(u32, u64)>; ENGINES],
+    /// The instruction that each engine started last, and when, picoseconds.
+    last: [Option<(u32, u64)>; ENGINES],
+    /// The same of the last wait of each engine for each semaphore, for messages.
+    waits: Vec<[(u32, u64); ENGINES]>,
     /// Transfers started on each queue.
     started: Vec<u32>,
 }
@@ -41,6 +52,12 @@ impl<'a> Tracker<'a> {
             .zip(&prepared.bound)
             .zip(&prepared.grains)
             .map(|((&bytes, &bound), &grain)| (bytes, bound, grain));
+        let mut semaphores = Semaphores::new(model.sync.semaphores as usize, model.dma.semaphore_increment);
+        for step in prepared.streams.iter().flatten() {
+            if let Some(update) = step.update.filter(|u| u.at == UpdateAt::Read) {
+                semaphores.hold(update.semaphore as usize);
+            }
+        }
         Tracker {
             program,
             prepared,
@@ -51,11 +68,15 @@ impl<'a> Tracker<'a> {
                 blocks,
             ),
             full: vec![false; prepared.regions.len()],
-            shadow: Shadow::new(prepared.written.clone()),
-            semaphores: Semaphores::new(model.sync.semaphores as usize, model.dma.semaphore_increment),
+            plain_writes: 1,
+            by_matmul: vec![0; prepared.regions.len()],
+            shadow: Shadow::new(prepared.written.clone(), &prepared.regions),
+            semaphores,
+            until_forgetting: FORGETTING,
             dma_increment: model.dma.semaphore_increment,
             clocks: std::array::from_fn(|_| Clock::from_elem(0, threads)),
-            history: Default::default(),
+            last: Default::default(),
+            waits: vec![Default::default(); model.sync.semaphores as usize],
             started: vec![0; program.queues.len()],
         }
     }
@@ -70,10 +91,18 @@ impl<'a> Tracker<'a> {
         accesses: (u32, u32),
     ) -> Result<(), String> {
         let e = engine.index();
-        self.history[e].push((index, now));
-        let sequence = self.history[e].len() as u32;
+        self.until_forgetting -= 1;
+        if self.until_forgetting == 0 {
+            self.until_forgetting = FORGETTING;
+            self.forget();
+        }
+        self.last[e] = Some((index, now));
+        let sequence = self.clocks[e][e] + 1;
         self.clocks[e][e] = sequence;
         if let Some((semaphore, value)) = wait {
+            if let Some(waits) = self.waits.get_mut(semaphore as usize) {
+                waits[e] = (index, now);
+            }
             let mut clock = std::mem::take(&mut self.clocks[e]);
             let passed = self
                 .semaphores
@@ -89,12 +118,41 @@ impl<'a> Tracker<'a> {
         self.touch(accesses, e, sequence, origin, None)
     }
 
+    /// Forgets updates of semaphores that all engines know which have something left to do.
+    fn forget(&mut self) {
+        let mut known: Option<Clock> = None;
+        for (e, stream) in self.prepared.streams.iter().enumerate() {
+            let ended = match (stream.last(), self.last[e]) {
+                (None, _) => true,
+                // A branch may lead back.
+                (Some(step), Some((index, _))) => {
+                    let branches = matches!(step.kind, Kind::Sequencer(_) | Kind::Other(_));
+                    index as usize + 1 == stream.len() && !branches
+                }
+                (Some(_), None) => false,
+            };
+            if ended {
+                continue;
+            }
+            match &mut known {
+                None => known = Some(self.clocks[e].clone()),
+                Some(known) => known
+                    .iter_mut()
+                    .zip(&self.clocks[e])
+                    .for_each(|(a, b)| *a = (*a).min(*b)),
+            }
+        }
+        if let Some(known) = known {
+            self.semaphores.forget(&known);
+        }
+    }
+
     /// The update of the instruction that the engine started last.
     pub fn update(&mut self, engine: Engine, update: Update) -> Result<(), String> {
         let e = engine.index();
         let mut known = self.clocks[e].clone();
         let sequence = known[e];
-        if update.at == ferrite_ir::isa::UpdateAt::Read {
+        if update.at == UpdateAt::Read {
             known[e] = 0; // beginning to read proves nothing about what the engine has done
         }
         let known = Arc::new(known);
@@ -128,7 +186,7 @@ impl<'a> Tracker<'a> {
     /// The instruction that the engine started last triggers a transfer.
     pub fn transfer(&mut self, engine: Engine, queue: u16, semaphore: u16, accesses: (u32, u32)) -> Result<(), String> {
         let e = engine.index();
-        let (index, now) = self.history[e].last().copied().unwrap_or((0, 0));
+        let (index, now) = self.last[e].unwrap_or_default();
         let thread = ENGINES + queue as usize;
         let Some(started) = self.started.get_mut(queue as usize) else {
             return Ok(());
@@ -174,12 +232,13 @@ impl<'a> Tracker<'a> {
                 }
                 self.full[index as usize] = true;
             }
-            if touch == Touch::Accumulate
-                && let Some((partition, byte)) = self.init.not_accumulated(region)
-            {
-                return Err(format!(
-                    "accumulates onto partition {partition}, byte {byte} of PSUM, which no matmul wrote last"
-                ));
+            if touch == Touch::Accumulate && self.by_matmul[index as usize] != self.plain_writes {
+                if let Some((partition, byte)) = self.init.not_accumulated(region) {
+                    return Err(format!(
+                        "accumulates onto partition {partition}, byte {byte} of PSUM, which no matmul wrote last"
+                    ));
+                }
+                self.by_matmul[index as usize] = self.plain_writes;
             }
             let clock = known.unwrap_or(&self.clocks[origin.engine as usize]);
             let race = self.shadow.access(
@@ -209,10 +268,17 @@ impl<'a> Tracker<'a> {
             // What accumulates was there before.
             if touch.writes() && touch != Touch::Accumulate {
                 let region = &prepared.regions[index as usize];
+                let (by_matmul, psum) = (touch == Touch::Matmul, region.mem == Mem::PSUM);
+                if psum && !by_matmul {
+                    self.plain_writes += 1;
+                }
                 if !std::mem::replace(&mut self.full[index as usize], true) {
-                    self.init.write(region, touch == Touch::Matmul);
-                } else if region.mem == Mem::PSUM {
-                    self.init.write_again(region, touch == Touch::Matmul);
+                    self.init.write(region, by_matmul);
+                } else if psum && !(by_matmul && self.by_matmul[index as usize] == self.plain_writes) {
+                    self.init.write_again(region, by_matmul);
+                }
+                if by_matmul {
+                    self.by_matmul[index as usize] = self.plain_writes;
                 }
             }
         }
@@ -221,17 +287,11 @@ impl<'a> Tracker<'a> {
 
     fn uninitialised(&self, region: &Region, partition: u16, byte: u64) -> String {
         let space = space_of(region.mem);
+        // Scratch variables share a block; of those that overlap in time the first is as good as any.
         let named = region.mem.block().and_then(|block| {
-            let place = self
-                .prepared
-                .layout
-                .place
-                .iter()
-                .position(|p| p.0 == block && p.1 <= byte)?;
-            self.program
-                .vars
-                .get(place)
-                .map(|v| format!("byte {} of `{}`", byte - self.prepared.layout.place[place].1, v.name))
+            let mut vars = self.program.vars.iter().zip(&self.prepared.layout.place);
+            let (var, place) = vars.find(|(v, p)| p.0 == block && p.1 <= byte && byte - p.1 < v.bytes)?;
+            Some(format!("byte {} of `{}`", byte - place.1, var.name))
         });
         let at = named.unwrap_or_else(|| format!("partition {partition}, byte {byte} of {space}"));
         let later = self.writer_to_come(region, partition, byte);
@@ -260,15 +320,14 @@ impl<'a> Tracker<'a> {
         };
         for engine in Engine::ALL {
             let e = engine.index();
-            let from = self.history[e].last().map_or(0, |h| h.0 as usize + 1);
-            for (index, instr) in self.program.stream(engine).iter().enumerate().skip(from) {
-                let transfer = match &instr.op {
-                    Op::DmaTrigger { transfer } => prepared.transfers.get(*transfer as usize),
+            let from = self.last[e].map_or(0, |h| h.0 as usize + 1);
+            for (index, step) in prepared.streams[e].iter().enumerate().skip(from) {
+                let transfer = match step.kind {
+                    Kind::Trigger(transfer) => prepared.transfers.get(transfer as usize),
                     _ => prepared.indirect.get(&(e, index as u32)),
                 };
-                let own = prepared.streams[e].get(index).is_some_and(|s| writes(s.accesses));
-                if own || transfer.is_some_and(|t| writes(t.accesses)) {
-                    let (name, loc) = (name::of(&instr.op), self.program.locs.describe(instr.loc));
+                if writes(step.accesses) || transfer.is_some_and(|t| writes(t.accesses)) {
+                    let (name, loc) = (prepared.name(step), self.program.locs.describe(step.loc));
                     return Some(format!("{engine} instruction {index} (`{name}`, from {loc})"));
                 }
             }
@@ -281,9 +340,9 @@ impl<'a> Tracker<'a> {
         let Some(engine) = Engine::from_index(origin.engine as usize) else {
             return String::from("?");
         };
-        let instr = self.program.stream(engine).get(origin.instruction as usize);
-        let (name, loc) = instr.map_or(("?", String::new()), |i| {
-            (name::of(&i.op), self.program.locs.describe(i.loc))
+        let step = self.prepared.step(origin.engine as usize, origin.instruction);
+        let (name, loc) = step.map_or(("?", String::new()), |s| {
+            (self.prepared.name(s), self.program.locs.describe(s.loc))
         });
         format!(
             "{engine} instruction {} (`{name}`, from {loc}) at {}",
@@ -305,13 +364,9 @@ impl<'a> Tracker<'a> {
 
     fn describe(&self, semaphore: u16, error: SyncError) -> String {
         match error {
-            SyncError::UpdateUnordered { waiter, instruction } => {
-                let (index, start_ps) = self
-                    .history
-                    .get(waiter)
-                    .and_then(|h| h.get(instruction as usize - 1))
-                    .copied()
-                    .unwrap_or((0, 0));
+            SyncError::UpdateUnordered { waiter, .. } => {
+                let waits = self.waits.get(semaphore as usize);
+                let (index, start_ps) = waits.and_then(|w| w.get(waiter)).copied().unwrap_or_default();
                 let origin = Origin {
                     engine: waiter as u8,
                     instruction: index,

@@ -30,8 +30,8 @@ impl<'a> Run<'a> {
     /// The instruction of an arrival, for messages.
     pub fn describe(&self, arrival: &Arrival<'_>) -> String {
         let engine = Engine::ALL[arrival.engine];
-        let instr = self.program.stream(engine).get(arrival.instruction as usize);
-        let loc = instr.map_or_else(String::new, |i| self.program.locs.describe(i.loc));
+        let step = self.prepared.step(arrival.engine, arrival.instruction);
+        let loc = step.map_or_else(String::new, |s| self.program.locs.describe(s.loc));
         format!(
             "{engine} instruction {}, from {loc}, at {}",
             arrival.instruction,
@@ -88,10 +88,7 @@ impl<'a> Run<'a> {
         if let Some(record) = &mut self.record {
             let name = (self.prepared.names.len() + record.transfer_names.len()) as u32;
             record.transfer_names.push(format!("{:?} {} B", c.kind, c.bytes));
-            let location = self
-                .program
-                .stream(Engine::ALL[arrival.engine])
-                .get(instruction as usize);
+            let location = self.prepared.step(arrival.engine, instruction).map(|s| s.loc);
             record.spans.push(Span {
                 track: (Engine::ALL.len() + c.queue as usize) as u32,
                 name,
@@ -99,7 +96,7 @@ impl<'a> Run<'a> {
                 end_ps: end,
                 bytes: cost.wire_bytes,
                 instruction,
-                location: location.map(|i| i.loc).unwrap_or_default(),
+                location: location.unwrap_or_default(),
             });
         }
     }

@@ -16,8 +16,8 @@ pub(super) enum Register {
 
 impl Run<'_> {
     /// Runs an instruction of the sequencer; `now` is how far its engine is.
-    pub(super) fn sequence(&mut self, now: u64, e: usize, pc: u32) -> Result<(), Diagnostic> {
-        let instr = &self.program.streams[e][pc as usize];
+    pub(super) fn sequence(&mut self, now: u64, e: usize, pc: u32, rare: u32) -> Result<(), Diagnostic> {
+        let instr = &self.prepared.rare[rare as usize];
         let step = &self.prepared.streams[e][pc as usize];
         let depth = self.model.sync.execution_queue_depth.max(1) as usize;
         let state = &self.engines[e];

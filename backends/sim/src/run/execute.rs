@@ -97,8 +97,8 @@ impl<'a> Run<'a> {
                     dma::run_transfer(t, &mut data.memory, &prepared.layout);
                 }
             }
-            Kind::Sequencer | Kind::Other => {
-                if let Some(target) = self.rare(now, e, pc, step)? {
+            Kind::Sequencer(number) | Kind::Other(number) => {
+                if let Some(target) = self.rare(now, e, pc, step, &prepared.rare[number as usize])? {
                     next_pc = target;
                 }
             }
@@ -144,10 +144,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Instructions that are looked up in the program; the target of a branch that is taken.
-    fn rare(&mut self, now: u64, e: usize, pc: u32, step: &'a Step) -> Result<Option<u32>, Diagnostic> {
-        let (engine, prepared, program) = (Engine::ALL[e], self.prepared, self.program);
-        let instr = &program.streams[e][pc as usize];
+    /// Instructions that are more than their time; the target of a branch that is taken.
+    fn rare(
+        &mut self,
+        now: u64,
+        e: usize,
+        pc: u32,
+        step: &'a Step,
+        instr: &'a Instr,
+    ) -> Result<Option<u32>, Diagnostic> {
+        let (engine, prepared) = (Engine::ALL[e], self.prepared);
         let time = step.time;
         match &instr.op {
             Op::ActTableLoad { set } => self.engines[e].table = *set,
@@ -257,7 +263,7 @@ impl<'a> Run<'a> {
                 end_ps: done,
                 bytes: 0,
                 instruction: pc,
-                location: self.program.streams[e][pc as usize].loc,
+                location: step.loc,
             });
             record.occupancy.touch(&prepared.regions, accesses, now, done);
         }

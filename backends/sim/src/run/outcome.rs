@@ -5,6 +5,7 @@ use ferrite_ir::isa::Engine;
 
 use super::Run;
 use crate::name;
+use crate::prepare::Kind;
 use crate::stats::{Stats, Timeline, Track, track_name};
 
 /// Updates of a semaphore that a deadlock's message names.
@@ -14,15 +15,15 @@ impl Run<'_> {
     /// A finding at an instruction.
     pub fn illegal(&self, now: u64, e: usize, pc: u32, text: String) -> Diagnostic {
         let engine = Engine::ALL[e];
-        let instr = self.program.stream(engine).get(pc as usize);
-        let name = instr.map_or("?", |i| name::of(&i.op));
+        let step = self.prepared.step(e, pc);
+        let name = step.map_or("?", |s| self.prepared.name(s));
         let at = name::time(now);
         let d = Diagnostic::error(
             Code::Illegal,
             format!("{engine} instruction {pc} (`{name}`) at {at}: {text}"),
         );
-        match instr {
-            Some(i) => d.at(self.program.locs.get(i.loc)),
+        match step {
+            Some(s) => d.at(self.program.locs.get(s.loc)),
             None => d,
         }
     }
@@ -36,10 +37,10 @@ impl Run<'_> {
             let Some(semaphore) = state.blocked.filter(|_| !state.finished) else {
                 continue;
             };
-            let instr = self.program.stream(engine).get(state.pc as usize);
-            let wanted = instr.and_then(|i| i.wait).map_or(0, |w| w.value);
-            let (name, loc) = instr.map_or(("?", String::new()), |i| {
-                (name::of(&i.op), self.program.locs.describe(i.loc))
+            let step = self.prepared.step(engine.index(), state.pc);
+            let wanted = step.and_then(|s| s.wait).map_or(0, |w| w.value);
+            let (name, loc) = step.map_or(("?", String::new()), |s| {
+                (self.prepared.name(s), self.program.locs.describe(s.loc))
             });
             let value = self.semaphores[semaphore as usize];
             stuck.push(format!(
@@ -48,11 +49,11 @@ impl Run<'_> {
                 name::time(state.waiting_since.unwrap_or(0)),
                 self.outstanding(semaphore),
             ));
-            first = first.or(instr);
+            first = first.or(step);
         }
         let d = Diagnostic::error(Code::Illegal, format!("deadlock: {}", stuck.join("; ")));
         match first {
-            Some(i) => d.at(self.program.locs.get(i.loc)),
+            Some(s) => d.at(self.program.locs.get(s.loc)),
             None => d,
         }
     }
@@ -61,13 +62,18 @@ impl Run<'_> {
     fn outstanding(&self, semaphore: u16) -> String {
         let mut found = Vec::new();
         for engine in Engine::ALL {
-            let stream = self.program.stream(engine);
+            let stream = &self.prepared.streams[engine.index()];
             let pc = self.engines[engine.index()].pc as usize;
-            for (index, instr) in stream.iter().enumerate().skip(pc) {
-                let own = instr.update.is_some_and(|u| u.semaphore == semaphore);
-                if own || self.program.transfer_semaphore(&instr.op) == Some(semaphore) {
-                    let name = name::of(&instr.op);
-                    let loc = self.program.locs.describe(instr.loc);
+            for (index, step) in stream.iter().enumerate().skip(pc) {
+                let own = step.update.is_some_and(|u| u.semaphore == semaphore);
+                let started = match step.kind {
+                    Kind::Trigger(number) => self.program.transfers.get(number as usize).map(|t| t.semaphore),
+                    Kind::Other(number) => self.program.transfer_semaphore(&self.prepared.rare[number as usize].op),
+                    _ => None,
+                };
+                if own || started == Some(semaphore) {
+                    let name = self.prepared.name(step);
+                    let loc = self.program.locs.describe(step.loc);
                     found.push(format!("{engine} instruction {index} (`{name}`, from {loc})"));
                     if found.len() == NAMED_UPDATES {
                         break;

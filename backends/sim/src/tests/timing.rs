@@ -1,7 +1,9 @@
 //! Published timings, seen from whole programs.
 
+use ferrite_neff::{Neff, Streamed, WriteOptions};
+
 use super::*;
-use crate::Stats;
+use crate::{Simulator, Stats};
 
 fn spans(stats: &Stats, name: &str) -> Vec<(u64, u64)> {
     let Some(t) = &stats.timeline else { return Vec::new() };
@@ -228,4 +230,99 @@ fn generated_descriptors_pace_a_queue() {
     };
     close(interval(DgeMode::Hardware), 860.0, 0.001);
     assert!(interval(DgeMode::Static) < 200_000);
+}
+
+/// A transfer, a loop, an engine that waits.
+fn small_program() -> Maker {
+    let mut m = Maker::new("trn2");
+    let x = m.input(F32, &[4, 8]);
+    let tile = sbuf(F32, 4, 0, &[8]);
+    m.load(x, &tile, 0);
+    let reg = Reg(0);
+    m.push(
+        Engine::Vector,
+        Op::RegMove {
+            dst: reg,
+            value: RegOrImm::Imm(0),
+        },
+    );
+    let copy = Inst::TensorCopy {
+        dst: sbuf(F32, 4, 64, &[8]),
+        src: tile,
+    };
+    wait(m.compute(Engine::Vector, copy), 0, 16);
+    m.push(
+        Engine::Vector,
+        Op::RegAlu {
+            dst: reg,
+            op: RegOp::Add,
+            a: RegOrImm::Reg(reg),
+            b: RegOrImm::Imm(1),
+        },
+    );
+    m.push(
+        Engine::Vector,
+        Op::Branch {
+            cond: BranchCond::Lt,
+            a: RegOrImm::Reg(reg),
+            b: RegOrImm::Imm(5),
+            target: 1,
+        },
+    );
+    m
+}
+
+fn streamed(program: &Program) -> Streamed {
+    let neff = Neff::new("x", program.clone());
+    let file = neff.write(&WriteOptions::default()).expect("written");
+    Neff::stream(file.into()).expect("read")
+}
+
+#[test]
+fn a_streamed_program_takes_the_same_time() {
+    let m = small_program();
+    let Streamed { neff, code } = streamed(&m.program);
+    assert_eq!(neff.programs[0].instruction_count(), 0);
+    let simulator =
+        Simulator::streamed(&neff.programs[0], &code[0], m.model.clone()).unwrap_or_else(|e| panic!("{}", e[0]));
+    let options = crate::Options {
+        timeline: true,
+        ..crate::Options::default()
+    };
+    let whole = Simulator::new(&m.program, m.model.clone()).unwrap_or_else(|e| panic!("{}", e[0]));
+    let (whole, alone) = (whole.profile(&options), simulator.profile(&options));
+    assert_eq!(alone.as_ref().map(|r| r.stats.instructions()), Ok(1 + 1 + 3 * 5));
+    assert_eq!(alone, whole);
+    let refused = simulator.run(&[vec![0u8; 128]], &options).map(|r| r.outputs);
+    assert!(refused.is_err_and(|e| e.message.contains("for its time alone")));
+}
+
+#[test]
+fn a_streamed_program_is_checked() {
+    let mut m = small_program();
+    m.compute(
+        Engine::Vector,
+        Inst::Memset {
+            dst: sbuf(F32, 200, 0, &[8]),
+            bits: 0,
+        },
+    );
+    let Streamed { neff, code } = streamed(&m.program);
+    let found = Simulator::streamed(&neff.programs[0], &code[0], m.model.clone()).err();
+    assert!(found.is_some());
+    assert_eq!(found, Simulator::new(&m.program, m.model.clone()).err());
+
+    let mut m = small_program();
+    let Streamed { neff, mut code } = streamed(&m.program);
+    m.program.streams[Engine::Vector.index()][3].op = Op::DmaTrigger { transfer: 7 };
+    // The code of one program with the transfers of another.
+    let broken = {
+        let mut other = m.program.clone();
+        other.transfers = vec![other.transfers[0].clone(); 8];
+        streamed(&other)
+    };
+    code[0] = broken.code[0].clone();
+    let found = Simulator::streamed(&neff.programs[0], &code[0], m.model.clone()).err();
+    let text = found.map(|f| f[0].message.clone()).unwrap_or_default();
+    assert!(text.contains("starts transfer 7, which does not exist"), "{text}");
 }

@@ -203,14 +203,12 @@ fn write_profile(profile: &Profile, folder: Option<&Path>) -> Result<Option<Writ
 
 fn profile(args: &ProfileArgs, extensions: &Arc<Extensions>) -> Outcome {
     let bar = busy("simulating");
-    let neff = Neff::read_file(&args.neff).map_err(one)?;
     let options = RunOptions {
         machine: args.machine.clone(),
         extensions: extensions.clone(),
         timeline: args.out.is_some(),
     };
-    let profile = run::profile(&neff, &options)?;
-    std::mem::forget(neff); // the process ends; taking a large program apart costs a twentieth of its time
+    let profile = run::profile_file(&args.neff, &options)?;
     bar.finish_and_clear();
     let written = write_profile(&profile, args.out.as_deref())?;
     let summary = ferrite_report::Summary::new(&profile);
