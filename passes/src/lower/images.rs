@@ -199,6 +199,29 @@ impl Lower<'_> {
         }
     }
 
+    /// The images that no step after this one reads.
+    fn images_last_read(&self, plan: &Plan, step: usize) -> Vec<ValueId> {
+        let mut found = Vec::new();
+        for &op in members(plan, step) {
+            let node = self.func.op(op);
+            let images = match &node.kind {
+                OpKind::Convolution(_) | OpKind::ReduceWindow(_) => &node.operands[..1],
+                _ => &node.operands[..],
+            };
+            let shape = &self.func.tensor(self.func.result(op)).shape;
+            for &v in images {
+                // Next to an image all of its size are images; what is repeated over one is not.
+                let (base, chain) = self.graph.trace(v);
+                let first = matches!(node.kind, OpKind::Convolution(_) | OpKind::ReduceWindow(_));
+                let alike = first || chain.is_empty() && self.func.tensor(v).shape == *shape;
+                if alike && self.last_use[base.index()] == step {
+                    found.push(base);
+                }
+            }
+        }
+        found
+    }
+
     /// Lowers a run.
     pub(super) fn lower_run(&mut self, plan: &Plan, run: &Run) -> Result<()> {
         for &step in &run.before {
@@ -230,6 +253,12 @@ impl Lower<'_> {
                         self.by_spans(work, convolved, tiles, (image, run.group))?;
                     }
                     Taker::Pool(pool) => self.pool_images(pool, (image, run.group))?,
+                }
+                // These images are done with: what they leave on chip would push out the weights that the next ones need.
+                for v in self.images_last_read(plan, step) {
+                    if let Some(view) = &self.views[v.index()] {
+                        self.cache.forget(view.storage);
+                    }
                 }
             }
         }
