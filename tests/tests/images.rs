@@ -94,3 +94,55 @@ fn a_batch_that_does_not_fit_goes_through_a_run_a_few_images_at_a_time() {
          -> tensor<16x14x14x6xf32> {{\n{body}return %5 : tensor<16x14x14x6xf32>\n}}"
     ));
 }
+
+#[test]
+fn the_weights_of_a_run_are_read_once() {
+    // Blocks of a residual network; the images of one do not fit beside the weights of all.
+    let (wide, narrow) = ("16x14x14x512", "16x14x14x128");
+    let (mut arguments, mut body, mut previous) = (String::new(), String::new(), "x".to_string());
+    for i in 0..6 {
+        arguments += &format!(
+            ", %a{i}: tensor<1x1x512x128xf32>, %b{i}: tensor<3x3x128x128xf32>, %c{i}: tensor<1x1x128x512xf32>"
+        );
+        let pad = "pad = [[1, 1], [1, 1]]";
+        body += &convolution(
+            &format!("p{i}"),
+            &previous,
+            &format!("a{i}"),
+            "",
+            [wide, "1x1x512x128", narrow],
+        );
+        body += &convolution(
+            &format!("q{i}"),
+            &format!("p{i}"),
+            &format!("b{i}"),
+            pad,
+            [narrow, "3x3x128x128", narrow],
+        );
+        body += &convolution(
+            &format!("r{i}"),
+            &format!("q{i}"),
+            &format!("c{i}"),
+            "",
+            [narrow, "1x1x128x512", wide],
+        );
+        body += &format!("%s{i} = stablehlo.add %r{i}, %{previous} : tensor<{wide}xf32>\n");
+        previous = format!("s{i}");
+    }
+    let text = format!(
+        "func.func @main(%x: tensor<{wide}xf32>{arguments}) -> tensor<{wide}xf32> {{\n{body}\
+         return %{previous} : tensor<{wide}xf32>\n}}"
+    );
+    let module = parse(&text).unwrap_or_else(|e| panic!("{}\n{text}", e[0]));
+    let options = CompileOptions {
+        target: "inf2".into(),
+        ..CompileOptions::default()
+    };
+    let compiled = compile::compile(module, &options).unwrap_or_else(|e| panic!("{}", e[0]));
+    let profile = run::profile(&compiled.neff, &RunOptions::default()).unwrap_or_else(|e| panic!("{}", e[0]));
+    let weights = 6 * (2 * 512 * 128 + 9 * 128 * 128) * 4;
+    let images = 16 * 14 * 14 * 512 * 4;
+    // The images come in, and once more where two runs meet.
+    let read: u64 = profile.cores.iter().map(|c| c.hbm_read_bytes).sum();
+    assert!(read < weights + 4 * images, "{read}");
+}
