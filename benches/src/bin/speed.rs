@@ -284,17 +284,24 @@ fn markdown(results: &Results) -> String {
         );
     }
     for r in &results.timed {
+        // What fits into memory that an earlier one left shows nothing.
+        let memory = match r.peak_bytes {
+            0 => "- | -".to_string(),
+            bytes => format!(
+                "{:.1} | {:.0}",
+                bytes as f64 / 1e6,
+                bytes as f64 / r.instructions as f64
+            ),
+        };
         text.push_str(&format!(
-            "| {} | {:.1} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.1} | {:.0} |\n",
+            "| {} | {:.1} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {memory} |\n",
             r.what,
             r.file_bytes as f64 / 1e6,
             r.instructions,
             r.read_wall_s,
             r.prepare_wall_s,
             r.run_wall_s,
-            r.wall_s,
-            r.peak_bytes as f64 / 1e6,
-            r.peak_bytes as f64 / r.instructions as f64
+            r.wall_s
         ));
     }
     text.push_str(
