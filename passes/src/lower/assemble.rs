@@ -18,10 +18,11 @@ use ferrite_ir::machine::{Engine, Space as MachineSpace};
 use ferrite_ir::tile::{Inst, Space};
 
 use super::Lower;
-use super::block::{part, repeat};
+use super::block::{part, repeat, storage_order};
+use super::contraction::extent;
 use super::convolution::{pattern, shifted};
 use super::elementwise::Extent;
-use super::view::{StridedView, ViewDim, ViewDims, merged};
+use super::view::{StridedView, ViewDim, merged};
 
 /// How many times as long as the way over SBUF a direct transfer may take (our choice: engines have other work).
 const WORTH: u64 = 2;
@@ -31,17 +32,6 @@ fn run(dims: &[ViewDim]) -> i64 {
     merged(dims)
         .last()
         .map_or(1, |d| if d.stride == 1 { d.extent } else { 1 })
-}
-
-/// Dimensions without repetitions, in the order of memory.
-fn as_lies(dims: &[ViewDim]) -> ViewDims {
-    let mut dims: ViewDims = dims.iter().copied().filter(|d| d.stride != 0 && d.extent > 1).collect();
-    dims.sort_by_key(|d| std::cmp::Reverse(d.stride.abs()));
-    dims
-}
-
-fn count(dims: &[ViewDim]) -> i64 {
-    dims.iter().map(|d| d.extent).product()
 }
 
 impl Lower<'_> {
@@ -102,7 +92,7 @@ impl Lower<'_> {
         dtype: DType,
     ) -> Option<u64> {
         let most = self.machine.limits.free_dims_max;
-        let (rows, columns) = (count(&result.dims[..cut]), count(&result.dims[cut..]));
+        let (rows, columns) = (extent(&result.dims[..cut]), extent(&result.dims[cut..]));
         let line = merged(&result.dims[cut..]);
         let in_order = matches!(line[..], [] | [ViewDim { stride: 1, .. }]);
         if !in_order || columns > self.wide_columns(dtype) {
@@ -117,10 +107,10 @@ impl Lower<'_> {
                 return None;
             }
             source.split(rows)?;
-            let stored = as_lies(&source.dims[cut..]);
-            let loaded = rows * count(&stored);
+            let (stored, _) = storage_order(&source.dims[cut..], most as usize);
+            let loaded = rows * extent(&stored);
             time += self.transfer_ps(loaded, run(&stored), dtype) + self.machine.dma_start_ps();
-            let copied = tiles * count(&target.dims[cut..]) as u64;
+            let copied = tiles * extent(&target.dims[cut..]) as u64;
             time += self.machine.ps(Engine::Vector, copied);
         }
         Some(time)
@@ -133,7 +123,7 @@ impl Lower<'_> {
         cut: usize,
         dtype: DType,
     ) -> Result<bool> {
-        let (rows, columns) = (count(&result.dims[..cut]), count(&result.dims[cut..]));
+        let (rows, columns) = (extent(&result.dims[..cut]), extent(&result.dims[cut..]));
         let most = self.machine.limits.free_dims_max;
         let Some(whole) = self.blocks(result, rows) else {
             return Ok(false);
@@ -143,7 +133,7 @@ impl Lower<'_> {
             let (Some(blocks), Some(dims)) = (self.blocks(source, rows), pattern(&target.dims[cut..], most)) else {
                 return Ok(false);
             };
-            let n = count(&target.dims[cut..]);
+            let n = extent(&target.dims[cut..]);
             parts.push((blocks, n, target.offset - result.offset, dims));
         }
         for r in self.tiles(rows) {

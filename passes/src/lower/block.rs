@@ -774,7 +774,7 @@ pub(super) fn sub_columns(view: &View, c0: i64, cn: i64) -> Option<View> {
 
 /// Dimensions in the order of memory (largest stride first, repetitions left out), and the access pattern that reads a
 /// tile stored so in the order of the view.
-fn storage_order(dims: &[ViewDim], max_dims: usize) -> (ViewDims, ApDims) {
+pub(super) fn storage_order(dims: &[ViewDim], max_dims: usize) -> (ViewDims, ApDims) {
     let mut order: SmallVec<[usize; 6]> = (0..dims.len()).filter(|&i| dims[i].stride != 0).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(dims[i].stride.abs()));
     let stored: ViewDims = order.iter().map(|&i| dims[i]).collect();

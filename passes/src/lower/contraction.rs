@@ -110,7 +110,7 @@ impl Contraction {
     }
 }
 
-fn extent(dims: &[ViewDim]) -> i64 {
+pub(super) fn extent(dims: &[ViewDim]) -> i64 {
     dims.iter().map(|d| d.extent).product()
 }
 
@@ -209,6 +209,7 @@ impl Lower<'_> {
             Schedule::Rows(m) => m * unit(&c.lhs),
         };
         let most = if batched {
+            // Two such operands and what is computed of them (our choice).
             usable / 5
         } else if c.m > rows {
             usable / 8
@@ -395,6 +396,7 @@ impl Lower<'_> {
         }
         let size = self.storage(operand.view.storage).dtype.bytes() as i64;
         let tiles = extent(&operand.free) / self.machine.pe.rows as i64 + 1;
+        // A third of a partition (our choice): the other operand, and what is computed, want room too.
         let room = self.machine.sbuf.usable_bytes_per_partition as i64 / 3 / (size * tiles);
         let growing = self.growing.contains(&operand.view.storage);
         let (cols, at) = widen(&operand.contracting, &operand.batch, b, if growing { 0 } else { room });

@@ -208,15 +208,12 @@ impl Lower<'_> {
         let mut found = Vec::new();
         for &op in members(plan, step) {
             let node = self.func.op(op);
-            let images = match &node.kind {
-                OpKind::Convolution(_) | OpKind::ReduceWindow(_) => &node.operands[..1],
-                _ => &node.operands[..],
-            };
+            let first = matches!(node.kind, OpKind::Convolution(_) | OpKind::ReduceWindow(_));
+            let images = if first { &node.operands[..1] } else { &node.operands[..] };
             let shape = &self.func.tensor(self.func.result(op)).shape;
             for &v in images {
                 // Next to an image all of its size are images; what is repeated over one is not.
                 let (base, chain) = self.graph.trace(v);
-                let first = matches!(node.kind, OpKind::Convolution(_) | OpKind::ReduceWindow(_));
                 let alike = first || chain.is_empty() && self.func.tensor(v).shape == *shape;
                 if alike && self.last_use[base.index()] == step {
                     found.push(base);
