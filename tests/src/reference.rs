@@ -151,7 +151,8 @@ pub fn operations_page() -> String {
     let mut out = format!(
         "# Every operation\n\n{MADE}\nNames, operands and attributes of the operations of the three levels, from their doc comments. What \
          runs where on the device, and how exactly, is in [Operations on the device](operations.md).\n\n## hlo\n\nThe words are those \
-         of the [StableHLO specification](https://openxla.org/stablehlo/spec); an attribute is a field.\n\n"
+         of the [StableHLO specification](https://openxla.org/stablehlo/spec); an attribute is a field. Below each name is the variant of \
+         `ferrite_ir::hlo::OpKind` that a pass matches or builds, with the struct of its attributes, all from `ferrite_ir::hlo`.\n\n"
     );
     let folder = "ir/src/hlo/ops";
     let files = [
@@ -169,11 +170,22 @@ pub fn operations_page() -> String {
     for kind in &kinds.parts {
         let payload = kind.payload.trim_start_matches("Box<").trim_end_matches('>');
         match payload {
-            "UnaryOp" => mnemonics(&mut out, "One operand", UnaryOp::ALL.iter().map(|op| op.mnemonic())),
-            "BinaryOp" => mnemonics(&mut out, "Two operands", BinaryOp::ALL.iter().map(|op| op.mnemonic())),
+            "UnaryOp" => {
+                let ops = UnaryOp::ALL.iter().map(|op| (op.mnemonic(), format!("{op:?}")));
+                mnemonics(&mut out, "One operand", "OpKind::Unary(UnaryOp::..)", ops);
+            }
+            "BinaryOp" => {
+                let ops = BinaryOp::ALL.iter().map(|op| (op.mnemonic(), format!("{op:?}")));
+                mnemonics(&mut out, "Two operands", "OpKind::Binary(BinaryOp::..)", ops);
+            }
             _ => {
                 let attributes = sources.iter().find_map(|s| item(s, payload));
-                let _ = write!(out, "### {}\n\n", snake(&kind.name));
+                let inside = if payload.is_empty() {
+                    String::new()
+                } else {
+                    format!("({payload})")
+                };
+                let _ = write!(out, "### {}\n\n`OpKind::{}{inside}`\n\n", snake(&kind.name), kind.name);
                 for doc in [
                     &kind.doc,
                     &attributes.as_ref().map(|a| a.doc.clone()).unwrap_or_default(),
@@ -204,9 +216,14 @@ pub fn operations_page() -> String {
     out
 }
 
-fn mnemonics(out: &mut String, title: &str, names: impl Iterator<Item = &'static str>) {
-    let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
-    let _ = write!(out, "### {title}\n\n{}\n\n", names.join(", "));
+/// Operations of one variant: how that is written in Rust, then each mnemonic, with its name in Rust where it is another word.
+fn mnemonics(out: &mut String, title: &str, rust: &str, names: impl Iterator<Item = (&'static str, String)>) {
+    let named = |(mnemonic, name): (&str, String)| match mnemonic.rsplit_once('.') {
+        Some((_, word)) if word == snake(&name) => format!("`{mnemonic}`"),
+        _ => format!("`{mnemonic}` (`{name}`)"),
+    };
+    let names: Vec<String> = names.map(named).collect();
+    let _ = write!(out, "### {title}\n\n`{rust}`\n\n{}\n\n", names.join(", "));
 }
 
 fn variants(out: &mut String, source: &str, name: &str) {

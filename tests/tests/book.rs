@@ -13,7 +13,11 @@ use ferrite_tests::reference::{operations_page, passes_page, rules_page};
 
 #[path = "../../passes/examples/fold_double_negation.rs"]
 #[allow(dead_code)] // its `main` is for people
-mod tutorial;
+mod fold_double_negation;
+
+#[path = "../../passes/examples/form_clamps.rs"]
+#[allow(dead_code)]
+mod form_clamps;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -169,26 +173,33 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 fn the_tutorial_does_what_it_says() {
     let page = read(&root().join("docs/src/pass-tutorial.md"));
     let blocks = blocks(&page, "mlir");
-    let [input, output] = &blocks[..] else {
-        panic!("a filetest and its expectation, found {} blocks", blocks.len())
-    };
-    assert!(
-        input.contains("// RUN: fold-double-negation, remove-dead-ops"),
-        "{input}"
-    );
+    let extensions = Extensions::default().hlo(|| fold_double_negation::FoldDoubleNegation);
     let options = CompileOptions {
         verify_each: true,
-        extensions: std::sync::Arc::new(Extensions::default().hlo(|| tutorial::FoldDoubleNegation)),
+        extensions: std::sync::Arc::new(extensions.hlo(|| form_clamps::FormClamps)),
         ..CompileOptions::default()
     };
-    let module = parse::parse(input).expect("the input is a program");
-    let passes = pipeline::resolve("fold-double-negation, remove-dead-ops", &options.extensions).expect("known");
     let machine = options.machine_model().expect("built in");
-    let mut recorder = Recorder::new(&options).expect("no folder to make");
-    let mut program = Program::Hlo(module);
-    manager::run(&mut program, &passes, &options, &machine, &mut recorder).expect("it runs");
-    let want = parse::parse(output).expect("the output is a program");
-    assert_eq!(program.text(), print::print(&want));
+    let mut ran = Vec::new();
+    for pair in blocks.chunks(2) {
+        let [input, output] = pair else {
+            panic!("a filetest without its expectation: {pair:?}")
+        };
+        let pipeline = input.lines().find_map(|l| l.strip_prefix("// RUN: "));
+        let pipeline = pipeline.unwrap_or_else(|| panic!("no RUN line: {input}"));
+        let module = parse::parse(input).expect("the input is a program");
+        let passes = pipeline::resolve(pipeline, &options.extensions).expect("known");
+        let mut recorder = Recorder::new(&options).expect("no folder to make");
+        let mut program = Program::Hlo(module);
+        manager::run(&mut program, &passes, &options, &machine, &mut recorder).expect("it runs");
+        let want = parse::parse(output).expect("the output is a program");
+        assert_eq!(program.text(), print::print(&want));
+        ran.push(pipeline);
+    }
+    assert_eq!(
+        ran,
+        ["fold-double-negation, remove-dead-ops", "form-clamps, remove-dead-ops"]
+    );
 }
 
 /// mdBook itself, where it is installed (`make book` installs it).

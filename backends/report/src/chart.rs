@@ -29,8 +29,11 @@ const RIGHT: i32 = 70;
 const TOP: i32 = 56;
 const HEIGHT: i32 = 400;
 const LINE: i32 = 22;
-/// Ticks of an axis, besides the one at its beginning.
+/// Ticks of an axis, besides the one at its beginning: about as many.
 const TICKS: i32 = 4;
+/// Most values that have a tick each, and pixels from one to the next that their numbers need.
+const VALUES: usize = 12;
+const APART: i32 = 64;
 
 /// One per series, again from the start after the last.
 const COLORS: [Color; 6] = [
@@ -67,6 +70,10 @@ impl Axis {
         if low == high {
             (low, high) = (low - 0.5, high + 0.5);
         }
+        if from_zero {
+            let step = round_step((high - low) / f64::from(TICKS));
+            (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
+        }
         Axis {
             low,
             high,
@@ -85,14 +92,41 @@ impl Axis {
         self.from + (f64::from(self.to - self.from) * share.clamp(0.0, 1.0)).round() as i32
     }
 
-    fn tick(&self, index: i32) -> f64 {
-        let share = f64::from(index) / f64::from(TICKS);
-        if self.logarithmic {
-            self.low * (self.high / self.low).powf(share)
-        } else {
-            self.low + (self.high - self.low) * share
+    /// Numbers to write at the axis: the values themselves where they have room, else round ones, else parts of a decade.
+    fn ticks(&self, values: impl Iterator<Item = f64>) -> Vec<f64> {
+        let mut values: Vec<f64> = values.filter(|n| n.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        let roomy = |pair: &[f64]| (self.place(pair[1]) - self.place(pair[0])).abs() >= APART;
+        if (2..=VALUES).contains(&values.len()) && values.windows(2).all(roomy) {
+            return values;
         }
+        if self.logarithmic {
+            let share = |index| f64::from(index) / f64::from(TICKS);
+            return (0..=TICKS)
+                .map(|i| self.low * (self.high / self.low).powf(share(i)))
+                .collect();
+        }
+        self.round_ticks()
     }
+
+    /// Multiples of a round number.
+    fn round_ticks(&self) -> Vec<f64> {
+        let step = round_step((self.high - self.low) / f64::from(TICKS));
+        let (first, last) = (
+            (self.low / step).ceil() as i64,
+            (self.high / step + 1e-9).floor() as i64,
+        );
+        (first..=last).map(|i| i as f64 * step).collect()
+    }
+}
+
+/// The least of 1, 2, 2.5 and 5 times a power of ten that is not below `n`.
+fn round_step(n: f64) -> f64 {
+    let decade = 10f64.powf(n.log10().floor());
+    let factors = [1.0, 2.0, 2.5, 5.0, 10.0];
+    let fits = factors.into_iter().find(|f| f * decade >= n * (1.0 - 1e-9));
+    fits.unwrap_or(10.0) * decade
 }
 
 impl Chart {
@@ -104,8 +138,7 @@ impl Chart {
         let up = Axis::new(points().map(|p| p.1), true, bottom, TOP);
         let mut shapes = Vec::new();
         shapes.push(text(LEFT, 32, Alignment::Left, Ink::INK, self.title.clone()));
-        for tick in 0..=TICKS {
-            let (x, y) = (across.tick(tick), up.tick(tick));
+        for y in up.round_ticks() {
             let height = up.place(y);
             shapes.push(Shape::Line {
                 from: (LEFT, height),
@@ -114,13 +147,10 @@ impl Chart {
                 color: Ink::EMPTY,
             });
             shapes.push(text(LEFT - 10, height + 6, Alignment::Right, Ink::FAINT, short(y)));
-            shapes.push(text(
-                across.place(x),
-                bottom + LINE,
-                Alignment::Center,
-                Ink::FAINT,
-                short(x),
-            ));
+        }
+        for x in across.ticks(points().map(|p| p.0)) {
+            let place = across.place(x);
+            shapes.push(text(place, bottom + LINE, Alignment::Center, Ink::FAINT, short(x)));
         }
         shapes.push(text(
             (LEFT + right) / 2,
@@ -170,15 +200,15 @@ fn text(x: i32, y: i32, align: Alignment, color: Color, text: String) -> Shape {
     }
 }
 
-/// A number with about four digits.
+/// A number with about four digits, without zeros at its end.
 fn short(n: f64) -> String {
-    match n.abs() {
-        size if size >= 1e6 => format!("{:.4}M", n / 1e6).replace(".0000M", "M"),
-        size if size >= 1000.0 => format!("{n:.0}"),
-        size if size >= 10.0 => format!("{n:.1}"),
-        0.0 => "0".to_string(),
-        _ => format!("{n:.3}"),
-    }
+    let (text, unit) = match n.abs() {
+        size if size >= 1e6 => (format!("{:.4}", n / 1e6), "M"),
+        size if size >= 1000.0 => return format!("{n:.0}"),
+        size if size >= 10.0 => (format!("{n:.1}"), ""),
+        _ => (format!("{n:.3}"), ""),
+    };
+    format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -212,6 +242,21 @@ mod tests {
         let mut png = Vec::new();
         chart.figure().png(&mut png).unwrap();
         assert!(png.starts_with(b"\x89PNG"));
+    }
+
+    #[test]
+    fn values_with_room_have_a_tick_each_and_others_round_ones() {
+        let axis = |values: &[f64], from_zero| Axis::new(values.iter().copied(), from_zero, 0, 1000);
+        let few = [205.0, 410.0, 820.0];
+        assert_eq!(axis(&few, false).ticks(few.into_iter()), few);
+        let many: Vec<f64> = (10..100).map(|i| f64::from(i) + 0.3).collect();
+        let ticks = axis(&many, false).ticks(many.iter().copied());
+        assert_eq!(ticks, [25.0, 50.0, 75.0]);
+        let up = axis(&[9.842], true);
+        assert_eq!(up.round_ticks(), [0.0, 2.5, 5.0, 7.5, 10.0]);
+        assert_eq!((up.low, up.high), (0.0, 10.0));
+        let shown = [0.0, 7.5, 820.0, 1234.5, 2.5e6, 1e6].map(short);
+        assert_eq!(shown, ["0", "7.5", "820", "1234", "2.5M", "1M"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod checks;
 pub mod compare;
 pub mod compile;
 pub mod conformance;
+pub mod difference;
 pub mod extensions;
 pub mod files;
 pub mod flops;

@@ -9,8 +9,8 @@ use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_passes::pass::{AnyPass, PassContext, Property, Step};
 use ferrite_passes::program::Program;
 use serde::Serialize;
-use similar::TextDiff;
 
+use crate::difference::difference;
 use crate::files;
 use crate::options::{CompileOptions, PrintPasses};
 
@@ -63,9 +63,6 @@ pub struct Print {
     /// The program, or a unified difference.
     pub text: String,
 }
-
-/// Lines of context in a difference.
-const CONTEXT: usize = 3;
 
 /// Records the passes of one compilation.
 pub struct Recorder {
@@ -210,12 +207,6 @@ impl Recorder {
     }
 }
 
-/// A unified difference of two texts, line by line.
-pub fn difference(before: &str, after: &str) -> String {
-    let diff = TextDiff::from_lines(before, after);
-    diff.unified_diff().context_radius(CONTEXT).to_string()
-}
-
 /// Measures the steps inside a pass.
 #[derive(Default)]
 struct Clock {
@@ -265,12 +256,5 @@ mod tests {
         clock.step(Step::End); // one too many does no harm
         let runs: Vec<(&str, usize)> = clock.steps.iter().map(|s| (s.step, s.runs)).collect();
         assert_eq!(runs, [("spill", 2), ("place", 1)]);
-    }
-
-    #[test]
-    fn a_difference_shows_what_changed_and_a_little_around_it() {
-        let before: String = (0..20).map(|i| format!("line {i}\n")).collect();
-        let text = difference(&before, &before.replace("line 10\n", "other\n"));
-        assert!(text.contains("-line 10\n+other\n") && text.contains(" line 7\n") && !text.contains("line 6\n"));
     }
 }

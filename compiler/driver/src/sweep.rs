@@ -295,6 +295,50 @@ impl Sweep {
         out
     }
 
+    /// The same for people: aligned columns, bytes in MB, what is busy in percent of the time.
+    pub fn table(&self) -> String {
+        let mut rows = vec![self.parameters.clone()];
+        let keys = self.engine_keys();
+        let figures = [
+            "latency us",
+            "cycles",
+            "instructions",
+            "read MB",
+            "written MB",
+            "PE array %",
+        ];
+        rows[0].extend(figures.map(String::from));
+        rows[0].extend(keys.iter().map(|key| format!("{key} %")));
+        for point in &self.points {
+            let mut row: Vec<String> = point.values.iter().map(f64::to_string).collect();
+            if let Some(s) = &point.summary {
+                let megabytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
+                row.extend([
+                    format!("{:.2}", s.latency_us),
+                    s.cycles.to_string(),
+                    s.instructions.to_string(),
+                ]);
+                row.extend([megabytes(s.hbm_read_bytes), megabytes(s.hbm_written_bytes)]);
+                let shares = keys.iter().map(|key| s.utilization.get(key.as_str()).copied());
+                let shares = std::iter::once(Some(s.pe_utilization)).chain(shares);
+                row.extend(shares.map(|share| format!("{:.1}", 100.0 * share.unwrap_or_default())));
+            }
+            rows.push(row);
+        }
+        let widths: Vec<usize> = (0..rows[0].len())
+            .map(|column| rows.iter().filter_map(|row| row.get(column)).map(String::len).max())
+            .map(Option::unwrap_or_default)
+            .collect();
+        let mut out = String::new();
+        let errors = self.points.iter().map(|p| p.error.as_deref());
+        for (row, error) in rows.iter().zip(std::iter::once(None).chain(errors)) {
+            let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
+            out.push_str(&cells.chain(error.map(String::from)).collect::<Vec<_>>().join("  "));
+            out.push('\n');
+        }
+        out
+    }
+
     fn engine_keys(&self) -> Vec<String> {
         let first = self.points.iter().find_map(|p| p.summary.as_ref());
         first
@@ -366,6 +410,14 @@ mod tests {
         assert_eq!(csv.lines().count(), 5);
         let fields = csv.lines().next().unwrap().split(',').count();
         assert_eq!(csv.lines().nth(1).unwrap().split(',').count(), fields);
+        let table = sweep.table();
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[1].len(), lines[0].len(), "{table}");
+        assert!(
+            lines[2].contains("exceeds") && lines[0].contains("latency us"),
+            "{table}"
+        );
         let chart = sweep.chart();
         assert_eq!((chart.series.len(), chart.series[0].points.len()), (1, 2));
     }

@@ -20,7 +20,7 @@ mod recognize_activations;
 mod remove_barriers;
 mod remove_dead_ops;
 mod retype;
-pub(crate) mod rewrite;
+pub mod rewrite;
 mod scale_contractions;
 mod simplify_gathers;
 mod split_contractions;

@@ -14,7 +14,7 @@ use ferrite_ir::loc::{LocId, Location};
 use crate::pass::Changed;
 
 /// What to do with an operation.
-pub(crate) enum Rewrite {
+pub enum Rewrite {
     /// Leave it.
     Keep,
     /// It was changed where it stands.
@@ -31,7 +31,10 @@ impl From<ValueId> for Rewrite {
 
 /// Rewrites all functions of a module: `f` sees every operation with a builder that stands where the operation is.
 /// A diagnostic of `f` without a place gets that of the operation.
-pub(crate) fn rewrite_module(
+///
+/// # Errors
+/// Those of `f`; a replacement of another type is a defect of `f`.
+pub fn rewrite_module(
     module: &mut Module,
     f: impl FnMut(&mut Builder<'_>, OpId) -> Result<Rewrite>,
 ) -> Result<Changed> {

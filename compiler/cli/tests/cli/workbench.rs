@@ -170,8 +170,9 @@ fn a_sweep_writes_numbers_and_pictures() {
     let folder = with_model();
     let args = ["sweep", "m.mlir", "--vary", "dma.start_ns=x0.5,x1,x2", "--out", "swept"];
     let text = ok(folder.path(), &args);
-    assert!(text.starts_with("dma.start_ns,latency_us,cycles,"), "{text}");
+    assert!(text.starts_with("dma.start_ns  latency us  cycles"), "{text}");
     let file = |name: &str| std::fs::read(folder.path().join("swept").join(name)).expect("it was written");
+    assert!(file("sweep.csv").starts_with(b"dma.start_ns,latency_us,cycles,"));
     assert_eq!(file("sweep.csv").iter().filter(|&&b| b == b'\n').count(), 4);
     assert!(file("sweep.svg").starts_with(b"<svg") && file("sweep.png").starts_with(b"\x89PNG"));
     let wrong = ferrite(folder.path(), &["sweep", "m.mlir", "--vary", "dma.speed=1"]);

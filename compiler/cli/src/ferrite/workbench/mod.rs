@@ -148,7 +148,7 @@ pub fn sweep(args: &SweepArgs, options: CompileOptions) -> Outcome {
     let module = model::read(&args.model)?;
     let found = sweep::sweep(&module, &args.vary, &options, args.keep_program)?;
     bar.finish_and_clear();
-    let mut text = found.csv();
+    let mut text = found.table();
     if let Some(folder) = &args.out {
         text.push_str(&write_sweep(&found, folder).map_err(one)?);
     }

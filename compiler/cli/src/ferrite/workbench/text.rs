@@ -6,8 +6,9 @@ use std::io::IsTerminal;
 use ferrite_driver::Extensions;
 use ferrite_driver::ablate::Worth;
 use ferrite_driver::bisect::Bisection;
+use ferrite_driver::difference::difference;
 use ferrite_driver::pipeline::{CODE, PIPELINES};
-use ferrite_driver::record::{Print, Timing, When, difference};
+use ferrite_driver::record::{Print, Timing, When};
 use ferrite_driver::reduce::Reduced;
 use ferrite_passes::pass::{About, Property};
 
