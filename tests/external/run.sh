@@ -92,6 +92,12 @@ torch() {
   export_with $here/export_torch.py
 }
 
+# Compilers that share a cache, half of them killed; ROUNDS of them (default 10).
+stress() {
+  command -v python3 >/dev/null || { echo "skipped: python3 is not installed"; return 77; }
+  python3 $here/cache_stress.py "$BIN" tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir "${ROUNDS:-10}"
+}
+
 s3() {
   venv stores "moto[s3,server]" huggingface_hub || no_packages || return
   "$python" $here/stores.py s3 "$BIN"
@@ -144,9 +150,9 @@ scale() {
 }
 
 mlir() {
-  command -v mlir-opt >/dev/null || { echo "skipped: mlir-opt is not installed (Debian: mlir-tools)"; return 77; }
+  opt=$(command -v mlir-opt || command -v mlir-opt-22) || { echo "skipped: mlir-opt is not installed (Debian: mlir-22-tools)"; return 77; }
   "$BIN/ferrite" compile tests/corpus/models/vit_tiny_forward/model.stablehlo.mlir -o "$tmp/m.neff" >/dev/null &&
-    "$BIN/ferrite" inspect "$tmp/m.neff" --disassemble | mlir-opt --allow-unregistered-dialect >/dev/null
+    "$BIN/ferrite" inspect "$tmp/m.neff" --disassemble | "$opt" --allow-unregistered-dialect >/dev/null
 }
 
 section() {
@@ -161,10 +167,11 @@ section() {
   echo "-- $1: $result, $(($(date +%s) - start)) s"
 }
 
-all="containers package jax_functions xla_hlo flax torch s3 hub ray jax_primitives full page scale mlir"
+all="containers stress package jax_functions xla_hlo flax torch s3 hub ray jax_primitives full page scale mlir"
 for name in ${*:-$all}; do
   case $name in
   containers) section containers "NEFFs read by tar, and by a reader after the public description" ;;
+  stress) section stress "32 processes on one compile cache, half of them killed at random moments" ;;
   package) section package "the Python package, installed from the repository" ;;
   jax_functions) section jax_functions "functions traced by JAX, simulated, compared with XLA:CPU" ;;
   xla_hlo) section xla_hlo "the HLO that ferrite convert writes, read and run by XLA" ;;
