@@ -515,7 +515,7 @@ impl Role {
 }
 
 impl<A> Scalar<A> {
-    fn map<B, E>(&self, f: &mut impl FnMut(Role, &A) -> Result<B, E>) -> Result<Scalar<B>, E> {
+    fn map<'a, B, E>(&'a self, f: &mut impl FnMut(Role, &'a A) -> Result<B, E>) -> Result<Scalar<B>, E> {
         Ok(match self {
             Scalar::Imm(bits) => Scalar::Imm(*bits),
             Scalar::PerPartition(a) => Scalar::PerPartition(f(Role::ReadScalar, a)?),
@@ -548,7 +548,7 @@ impl<A> ScalarStep<A> {
         self
     }
 
-    fn map<B, E>(&self, f: &mut impl FnMut(Role, &A) -> Result<B, E>) -> Result<ScalarStep<B>, E> {
+    fn map<'a, B, E>(&'a self, f: &mut impl FnMut(Role, &'a A) -> Result<B, E>) -> Result<ScalarStep<B>, E> {
         Ok(ScalarStep {
             op: self.op,
             scalar: self.scalar.map(f)?,
@@ -559,7 +559,7 @@ impl<A> ScalarStep<A> {
 
 impl<A> Inst<A> {
     /// Rewrites every operand, keeping everything else. Results come first, then operands in declaration order.
-    pub fn try_map<B, E>(&self, f: &mut impl FnMut(Role, &A) -> Result<B, E>) -> Result<Inst<B>, E> {
+    pub fn try_map<'a, B, E>(&'a self, f: &mut impl FnMut(Role, &'a A) -> Result<B, E>) -> Result<Inst<B>, E> {
         use Role::*;
         Ok(match self {
             Inst::Activation {
@@ -737,7 +737,7 @@ impl<A> Inst<A> {
     }
 
     /// Calls `f` with every operand and its role.
-    pub fn for_each(&self, mut f: impl FnMut(Role, &A)) {
+    pub fn for_each<'a>(&'a self, mut f: impl FnMut(Role, &'a A)) {
         let done: Result<Inst<()>, std::convert::Infallible> = self.try_map(&mut |role, a| {
             f(role, a);
             Ok(())

@@ -13,4 +13,5 @@ pub mod options;
 pub mod pass;
 pub mod program;
 pub mod registry;
+mod repeats;
 pub mod tile;

@@ -310,7 +310,7 @@ fn transfers_that_write_a_byte_twice() {
         // Two transfers on two queues into the same bytes, which nothing orders.
         let mut broken = program.clone();
         let load = |op: &Op| match op {
-            Op::DmaTrigger { transfer } => {
+            Op::DmaTrigger { transfer, .. } => {
                 let elements = &program.transfers[*transfer as usize].elements;
                 elements
                     .iter()
@@ -322,7 +322,7 @@ fn transfers_that_write_a_byte_twice() {
         let mut again = broken.streams[e][i].clone();
         again.wait = None;
         again.update = None;
-        let Op::DmaTrigger { transfer } = &mut again.op else {
+        let Op::DmaTrigger { transfer, .. } = &mut again.op else {
             continue;
         };
         let mut copy = broken.transfers[*transfer as usize].clone();

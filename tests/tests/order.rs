@@ -167,7 +167,7 @@ impl Judge {
                         add(step, true, ap(dst));
                         add(step, false, ap(moving));
                     }
-                    Op::DmaTrigger { transfer } => {
+                    Op::DmaTrigger { transfer, .. } => {
                         let transfer = &program.transfers[*transfer as usize];
                         let step = sent(&mut judge, transfer.queue, transfer.semaphore);
                         for element in &transfer.elements {

@@ -1,7 +1,9 @@
 //! Static DMA transfers: what they cost and what they do to memory (`neuroncore.md` section 2.10).
 
 use ferrite_ir::dtype::DType;
-use ferrite_ir::isa::{DmaAccess, DmaElement, DmaOp, DmaSpace, Indirect, IndirectKind, OutOfBounds, Space, Transfer};
+use ferrite_ir::isa::{
+    DmaAccess, DmaElement, DmaOp, DmaSpace, Indirect, IndirectKind, OutOfBounds, Space, Transfer, VarId,
+};
 use ferrite_ir::machine::MachineModel;
 use ferrite_ir::machine::cost::TransferKind;
 use smallvec::SmallVec;
@@ -271,9 +273,9 @@ fn run_element(element: &DmaElement, memory: &mut Memory, layout: &HbmLayout, st
     }
 }
 
-/// Moves the data of an indirect transfer. Errors are indices out of bounds and repeated indices of a scatter.
-pub fn run_indirect(i: &Indirect, memory: &mut Memory, layout: &HbmLayout) -> Result<(), String> {
-    let Some((block, base)) = layout.of(i.var) else {
+/// Moves the data of an indirect transfer with the variable that its counter picks. Errors are indices out of bounds and repeated indices of a scatter.
+pub fn run_indirect(i: &Indirect, var: VarId, memory: &mut Memory, layout: &HbmLayout) -> Result<(), String> {
+    let Some((block, base)) = layout.of(var) else {
         return Ok(());
     };
     let mut index = Vec::new();
@@ -337,7 +339,7 @@ pub fn run_indirect(i: &Indirect, memory: &mut Memory, layout: &HbmLayout) -> Re
 
 #[cfg(test)]
 mod tests {
-    use ferrite_ir::isa::{DmaDim, VarId};
+    use ferrite_ir::isa::DmaDim;
     use ferrite_ir::loc::LocId;
 
     use super::*;

@@ -8,7 +8,7 @@ use ferrite_ir::loc::LocId;
 use ferrite_ir::machine::MachineModel;
 use ferrite_ir::machine::cost::{DgeMode, Time};
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::check::region::{self, Mem, Region};
 use crate::dma::{TransferCost, indirect_cost, transfer_cost};
@@ -109,8 +109,8 @@ pub struct Prepared {
     pub streams: [Vec<Step>; 5],
     /// Static transfers.
     pub transfers: Vec<TransferStep>,
-    /// Indirect transfers, by engine and instruction index.
-    pub indirect: std::collections::BTreeMap<(usize, u32), TransferStep>,
+    /// Indirect transfers and collectives, by engine and instruction index: one for each value of a counter.
+    pub indirect: std::collections::BTreeMap<(usize, u32), SmallVec<[TransferStep; 1]>>,
     /// Regions of all accesses; equal access patterns share one.
     pub regions: Vec<Region>,
     /// Accesses of steps and transfers.
@@ -392,29 +392,14 @@ impl<'a> Builder<'a> {
                 kind = Kind::Multiply(self.product((to, from), dst, moving, *transpose));
                 Time::default()
             }
-            Op::DmaTrigger { transfer } => {
-                kind = Kind::Trigger(*transfer);
+            Op::DmaTrigger { transfer, counter } => {
+                match counter {
+                    None => kind = Kind::Trigger(*transfer),
+                    Some(_) => rare = true,
+                }
                 whole(model.dma_trigger_ps(DgeMode::Static))
             }
             Op::DmaIndirect(i) => {
-                let start = self.out.accesses.len() as u32;
-                let rows = DmaAccess {
-                    space: DmaSpace::Hbm(i.var),
-                    offset: i.offset,
-                    dtype: ferrite_ir::dtype::DType::U8,
-                    dims: [
-                        DmaDim {
-                            step: i.row_step as i64,
-                            count: u64::from(i.rows),
-                        },
-                        DmaDim {
-                            step: 1,
-                            count: i.row_bytes,
-                        },
-                    ]
-                    .into_iter()
-                    .collect(),
-                };
                 let (tile, hbm) = match i.kind {
                     // Rows out of bounds keep what the tile held.
                     IndirectKind::Gather if i.out_of_bounds == OutOfBounds::Skip => (Touch::ReadWrite, Touch::Read),
@@ -422,16 +407,26 @@ impl<'a> Builder<'a> {
                     IndirectKind::Scatter => (Touch::Read, Touch::Write),
                     IndirectKind::ScatterAdd => (Touch::Read, Touch::ReadWrite),
                 };
-                self.ap(&i.tile, tile);
-                if i.rows > 0 {
-                    self.dma(&rows, hbm);
-                }
-                let accesses = (start, self.out.accesses.len() as u32);
-                let step = TransferStep {
-                    cost: indirect_cost(i, model),
-                    accesses,
-                };
-                self.out.indirect.insert((engine.index(), index), step);
+                let dims = [(i.row_step as i64, u64::from(i.rows)), (1, i.row_bytes)];
+                let steps = std::iter::once(&i.var).chain(&i.others).map(|&var| {
+                    let start = self.out.accesses.len() as u32;
+                    self.ap(&i.tile, tile);
+                    if i.rows > 0 {
+                        let rows = DmaAccess {
+                            space: DmaSpace::Hbm(var),
+                            offset: i.offset,
+                            dtype: ferrite_ir::dtype::DType::U8,
+                            dims: dims.iter().map(|&(step, count)| DmaDim { step, count }).collect(),
+                        };
+                        self.dma(&rows, hbm);
+                    }
+                    TransferStep {
+                        cost: indirect_cost(i, model),
+                        accesses: (start, self.out.accesses.len() as u32),
+                    }
+                });
+                let steps = steps.collect();
+                self.out.indirect.insert((engine.index(), index), steps);
                 // The index is read by the engine itself, which then makes the descriptors.
                 let start = self.out.accesses.len() as u32;
                 self.ap(&i.index, Touch::Read);
@@ -466,7 +461,7 @@ impl<'a> Builder<'a> {
                     cost: TransferCost::default(),
                     accesses: (start, self.out.accesses.len() as u32),
                 };
-                self.out.indirect.insert((engine.index(), index), step);
+                self.out.indirect.insert((engine.index(), index), smallvec![step]);
                 let end = self.out.accesses.len() as u32;
                 return Step {
                     kind: Kind::Other(self.rare(instr)),

@@ -161,7 +161,13 @@ impl Maker {
             elements,
             loc: self.loc,
         });
-        self.push(Engine::Sync, Op::DmaTrigger { transfer })
+        self.push(
+            Engine::Sync,
+            Op::DmaTrigger {
+                transfer,
+                counter: None,
+            },
+        )
     }
 
     /// Loads a dense variable into a tile.

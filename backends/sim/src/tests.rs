@@ -450,6 +450,8 @@ fn gather_and_scatter_rows() {
         semaphore: 1,
         tile: tile.clone(),
         index: rows,
+        counter: None,
+        others: Vec::new(),
         var: table,
         offset: 0,
         row_step: 8,

@@ -342,6 +342,10 @@ pub struct Indirect {
     pub index: Ap,
     /// The HBM side.
     pub var: VarId,
+    /// Register that picks the HBM side: 0 for `var`, 1 for the first of `others`, and so on.
+    pub counter: Option<Reg>,
+    /// What takes the place of `var` by the counter; empty without one.
+    pub others: Vec<VarId>,
     /// Byte offset of row 0.
     pub offset: u64,
     /// Distance between rows in bytes.
@@ -443,10 +447,16 @@ pub enum Op {
         /// Exact transpose mode (v3 and later): the stationary operand is data, the moving one the identity.
         transpose: bool,
     },
-    /// Starts static transfer number `transfer`; the instruction is done when the trigger is given.
+    /// Starts a static transfer; the instruction is done when the trigger is given.
+    ///
+    /// With a counter a loop starts another transfer in each repetition. The documents do not say how a loop moves on in the
+    /// rings of a queue; that a register takes the place of a constant, as in other instructions, is our assumption.
     DmaTrigger {
         /// Index into [`Program::transfers`].
         transfer: u32,
+        /// Register whose value is added to the index. All transfers that it can name have the queue and the semaphore of
+        /// the first.
+        counter: Option<Reg>,
     },
     /// GpSimdE: starts an indirect transfer.
     DmaIndirect(Box<Indirect>),
@@ -593,7 +603,7 @@ impl Program {
     /// The semaphore that a transfer started by `op` raises when it is done.
     pub fn transfer_semaphore(&self, op: &Op) -> Option<u16> {
         match op {
-            Op::DmaTrigger { transfer } => self.transfers.get(*transfer as usize).map(|t| t.semaphore),
+            Op::DmaTrigger { transfer, .. } => self.transfers.get(*transfer as usize).map(|t| t.semaphore),
             Op::DmaIndirect(indirect) => Some(indirect.semaphore),
             Op::Collective(collective) => Some(collective.semaphore),
             _ => None,

@@ -46,7 +46,7 @@ pub fn verify(program: &Program) -> Result<()> {
         let stream = program.stream(engine);
         for (index, instr) in stream.iter().enumerate() {
             match &instr.op {
-                Op::DmaTrigger { transfer } if *transfer as usize >= program.transfers.len() => {
+                Op::DmaTrigger { transfer, .. } if *transfer as usize >= program.transfers.len() => {
                     return bad(format!(
                         "{engine} instruction {index} starts transfer {transfer}, which does not exist"
                     ));
@@ -56,11 +56,19 @@ pub fn verify(program: &Program) -> Result<()> {
                         "{engine} instruction {index} branches to {target}, past the end"
                     ));
                 }
-                Op::DmaIndirect(indirect) if indirect.var.0 as usize >= program.vars.len() => {
-                    return bad(format!(
-                        "{engine} instruction {index} names variable {}",
-                        indirect.var.0
-                    ));
+                Op::DmaIndirect(indirect) => {
+                    let mut vars = std::iter::once(&indirect.var).chain(&indirect.others);
+                    if let Some(var) = vars.find(|v| v.0 as usize >= program.vars.len()) {
+                        return bad(format!("{engine} instruction {index} names variable {}", var.0));
+                    }
+                    if indirect.queue as usize >= program.queues.len() {
+                        return bad(format!("{engine} instruction {index} names queue {}", indirect.queue));
+                    }
+                    if indirect.counter.is_none() && !indirect.others.is_empty() {
+                        return bad(format!(
+                            "{engine} instruction {index} has variables that no counter picks"
+                        ));
+                    }
                 }
                 Op::Collective(c) if c.src.0.max(c.dst.0) as usize >= program.vars.len() => {
                     return bad(format!(
@@ -70,9 +78,6 @@ pub fn verify(program: &Program) -> Result<()> {
                 }
                 Op::Collective(c) if c.queue as usize >= program.queues.len() => {
                     return bad(format!("{engine} instruction {index} names queue {}", c.queue));
-                }
-                Op::DmaIndirect(indirect) if indirect.queue as usize >= program.queues.len() => {
-                    return bad(format!("{engine} instruction {index} names queue {}", indirect.queue));
                 }
                 _ => {}
             }

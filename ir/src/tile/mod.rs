@@ -100,6 +100,10 @@ pub enum BufferKind {
     Const(Arc<[u8]>),
     /// Scratch.
     Scratch,
+    /// Stands for one of these buffers in each repetition of the innermost loop around its use: as many as the loop has
+    /// repetitions, all of one size and none of them per trip itself. So a loop over equal layers reads and writes what
+    /// belongs to each.
+    PerTrip(Vec<BufferId>),
 }
 
 /// An HBM buffer.
@@ -315,7 +319,7 @@ pub enum Touched<'a> {
 
 impl Op {
     /// Calls `f` for every operand.
-    pub fn for_each(&self, mut f: impl FnMut(Role, Touched<'_>)) {
+    pub fn for_each<'a>(&'a self, mut f: impl FnMut(Role, Touched<'a>)) {
         match &self.kind {
             OpKind::Matmul {
                 dst,
@@ -452,6 +456,14 @@ impl Program {
             }
         }
         loops
+    }
+
+    /// The buffers that one stands for: one for each repetition if it is per trip, else itself.
+    pub fn members<'a>(&'a self, id: &'a BufferId) -> &'a [BufferId] {
+        match &self.buffer(*id).kind {
+            BufferKind::PerTrip(members) => members,
+            _ => std::slice::from_ref(id),
+        }
     }
 
     /// A tile.

@@ -1,6 +1,6 @@
 //! Rules of a tile program that every pass keeps.
 
-use super::{Control, Engine, Mem, Op, OpKind, Program, Touched};
+use super::{BufferId, BufferKind, Control, Engine, Mem, Op, OpKind, Program, Touched};
 use crate::diag::{Diagnostic, Result};
 use crate::dtype::DType;
 
@@ -15,6 +15,7 @@ pub fn verify(program: &Program) -> Result<()> {
     let mut structure = Structure::default();
     // Number of the stretch of straight code that touched a tile.
     let mut stretch = vec![None; program.tiles.len()];
+    let trips = trips(program);
     for (index, op) in program.ops.iter().enumerate() {
         let mut problem: Option<String> = structure.step(op);
         op.for_each(|role, touched| {
@@ -53,6 +54,12 @@ pub fn verify(program: &Program) -> Result<()> {
                     (id.index() >= program.buffers.len()).then(|| format!("names buffer {}", id.0))
                 }
             };
+            let buffer = match touched {
+                Touched::Tile(_) => None,
+                Touched::Hbm(access) => Some(access.buffer),
+                Touched::Buffer(id) => Some(id),
+            };
+            let message = message.or_else(|| per_trip(program, buffer?, &trips, index));
             if problem.is_none() {
                 problem = message;
             }
@@ -92,6 +99,49 @@ pub fn verify(program: &Program) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(Diagnostic::bug("a loop or selection of the tile program has no end")),
     }
+}
+
+/// Loops with their repetitions, where they are constant; inner ones first.
+fn trips(program: &Program) -> Vec<(usize, usize, Option<u32>)> {
+    let repetitions = |end: usize| match program.ops[end].control() {
+        Some(Control::Repeat(n)) => Some(n),
+        _ => None,
+    };
+    program
+        .loops()
+        .into_iter()
+        .map(|(begin, end)| (begin, end, repetitions(end)))
+        .collect()
+}
+
+/// What is wrong with the use of a buffer that may be per trip.
+fn per_trip(
+    program: &Program,
+    buffer: BufferId,
+    trips: &[(usize, usize, Option<u32>)],
+    index: usize,
+) -> Option<String> {
+    let whole = program.buffers.get(buffer.index())?;
+    let BufferKind::PerTrip(members) = &whole.kind else {
+        return None;
+    };
+    let name = &whole.name;
+    let around = trips.iter().find(|(begin, end, _)| *begin < index && index < *end);
+    let Some((_, _, Some(repetitions))) = around else {
+        return Some(format!("touches `{name}`, which is per trip, in no loop that counts"));
+    };
+    if members.len() != *repetitions as usize {
+        return Some(format!(
+            "touches `{name}`, which has {} buffers for {repetitions} repetitions",
+            members.len()
+        ));
+    }
+    let fits = |m: &BufferId| {
+        let member = program.buffers.get(m.index());
+        member.is_some_and(|b| b.bytes == whole.bytes && !matches!(b.kind, BufferKind::PerTrip(_)))
+    };
+    (!members.iter().all(fits))
+        .then(|| format!("touches `{name}`, which stands for a buffer that is missing, per trip or of another size"))
 }
 
 /// What is open at a point of the program.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ferrite_ir::tile::{BufferId, BufferKind, Control, Mem, Op, OpKind, Program, Touched};
+use ferrite_ir::tile::{BufferKind, Control, Mem, OpKind, Program, Touched};
 
 use crate::tile::access::Access;
+use crate::tile::names;
 
 /// What is read of a buffer after a point of the program.
 #[derive(Default)]
@@ -65,7 +66,7 @@ pub(super) fn remove_dead_stores(program: &mut Program) {
             });
         }
     }
-    drop_buffers(program);
+    names::drop_buffers(program);
 }
 
 /// One walk; whether it found operations to keep.
@@ -103,48 +104,4 @@ fn walk(program: &Program, live_tiles: &mut [bool], reads: &mut [Reads], keep: &
         });
     }
     found
-}
-
-fn drop_buffers(program: &mut Program) {
-    let mut used: Vec<bool> = program
-        .buffers
-        .iter()
-        .map(|b| matches!(b.kind, BufferKind::Input(_) | BufferKind::Output(_)))
-        .collect();
-    for op in &program.ops {
-        op.for_each(|_, touched| match touched {
-            Touched::Hbm(h) => used[h.buffer.index()] = true,
-            Touched::Buffer(b) => used[b.index()] = true,
-            Touched::Tile(_) => {}
-        });
-    }
-    let mut next = 0;
-    let renamed: Vec<BufferId> = used
-        .iter()
-        .map(|&u| {
-            let id = BufferId(next);
-            next += u32::from(u);
-            id
-        })
-        .collect();
-    let mut used = used.into_iter();
-    program.buffers.retain(|_| used.next().unwrap_or(true));
-    for op in &mut program.ops {
-        rename(op, &|b| renamed[b.index()]);
-    }
-}
-
-/// Replaces the buffers that an operation names.
-pub(super) fn rename(op: &mut Op, renamed: &impl Fn(BufferId) -> BufferId) {
-    match &mut op.kind {
-        OpKind::Dma(pieces) => {
-            for mem in pieces.iter_mut().flat_map(|p| [&mut p.src, &mut p.dst]) {
-                if let Mem::Hbm(h) = mem {
-                    h.buffer = renamed(h.buffer);
-                }
-            }
-        }
-        OpKind::Indirect(i) => i.buffer = renamed(i.buffer),
-        OpKind::Matmul { .. } | OpKind::Compute(_) | OpKind::LoadTest { .. } | OpKind::Control(_) => {}
-    }
 }

@@ -348,7 +348,7 @@ impl Lower<'_> {
             return;
         }
         for op in &mut self.program.ops[start..] {
-            super::cleanup::rename(op, &|b| renamed.get(&b).copied().unwrap_or(b));
+            crate::tile::names::rename_buffers(op, &|b| renamed.get(&b).copied().unwrap_or(b));
         }
         for storage in &mut self.storages {
             if let Some(&to) = renamed.get(&storage.buffer) {

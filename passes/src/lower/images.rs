@@ -65,7 +65,7 @@ impl Lower<'_> {
         let mut needs: Vec<Need> = Vec::new();
         let mut inside: BTreeSet<ValueId> = BTreeSet::new();
         let mut best = None;
-        for step in start..plan.nodes.len() {
+        for step in start..self.stop {
             let members = members(plan, step);
             if members.iter().any(|&op| is_control(&self.func.op(op).kind)) {
                 break;

@@ -231,7 +231,7 @@ impl Lower<'_> {
             self.join(&mut group, step, work);
         }
         let mut next = step + 1;
-        while let Some(Node::Cluster(index)) = plan.nodes.get(next) {
+        while let Some(Node::Cluster(index)) = plan.nodes[..self.stop].get(next) {
             let cluster = &plan.clusters[*index];
             if batches(cluster) != count {
                 break;

@@ -15,6 +15,7 @@
 //! * `moves`: everything that only moves data;
 //! * `control`: loops and branches;
 //! * `cumulative`: running reductions;
+//! * `layers`: where nothing stays on chip, because what follows repeats what went before;
 //! * `known`: what is known about values without computing them;
 //! * `wide`: conversions from and to 64 bits;
 //! * `outputs`: which results may be computed in a buffer that input and output share;
@@ -40,6 +41,7 @@ mod fuse_instructions;
 mod images;
 mod interleave;
 mod known;
+mod layers;
 mod moves;
 mod outputs;
 mod pass;
@@ -68,6 +70,10 @@ use view::{StorageId, StridedView};
 /// Share of SBUF that cached tiles may take (our choice: the rest is for what is being computed and loaded).
 const CACHE_SHARE: f64 = 0.6;
 
+/// Least time of a layer that may become a loop, microseconds, by its contractions and weights alone (our choice: engines
+/// wait for one another, and for loads, for some ten where a loop turns back).
+pub const LAYER_US: u64 = 200;
+
 /// Choices of the lowering.
 #[derive(Clone, Debug)]
 pub struct LowerOptions {
@@ -79,6 +85,8 @@ pub struct LowerOptions {
     pub cluster_ops: usize,
     /// Bytes per partition that cached tiles may take together.
     pub cache_bytes: usize,
+    /// Least time of layers between which nothing stays on chip, so that they can become a loop, picoseconds.
+    pub layer_ps: u64,
 }
 
 impl LowerOptions {
@@ -89,6 +97,7 @@ impl LowerOptions {
             output_names: Vec::new(),
             cluster_ops: 48,
             cache_bytes: (machine.sbuf.usable_bytes_per_partition as f64 * CACHE_SHARE) as usize,
+            layer_ps: LAYER_US * 1_000_000,
         }
     }
 }
@@ -126,6 +135,8 @@ struct Lower<'a> {
     last_use: Vec<usize>,
     /// Step of the plan that is being lowered.
     step: usize,
+    /// Step that nothing before it may run with.
+    stop: usize,
     /// The values of the region that is being lowered, if it is not the function's body: others may be read after it.
     local: Option<BTreeSet<ValueId>>,
     /// Storages that several values share.
@@ -178,6 +189,7 @@ pub fn lower(module: &Module, machine: &MachineModel, options: &LowerOptions) ->
         last_read: fuse::last_reads(&graph, func.body(), &plan),
         last_use: fuse::last_uses(&graph, &plan),
         step: 0,
+        stop: 0,
         local: None,
         shared: BTreeSet::new(),
         growing: BTreeSet::new(),
@@ -227,8 +239,14 @@ impl<'a> Lower<'a> {
     /// Lowers the clusters and moves of the current plan.
     fn steps(&mut self) -> Result<()> {
         let plan = self.plan.clone();
+        let layers = self.layers(&plan);
+        let outer = self.stop;
         let mut step = 0;
         while step < plan.nodes.len() {
+            if layers.contains(&step) {
+                self.cache.clear();
+            }
+            self.stop = layers.range(step + 1..).next().copied().unwrap_or(plan.nodes.len());
             if let Some(run) = self.image_run(&plan, step) {
                 self.lower_run(&plan, &run)?;
                 step = run.end;
@@ -237,7 +255,14 @@ impl<'a> Lower<'a> {
             self.step = step;
             step += self.node(&plan, step)?;
         }
+        self.stop = outer;
         Ok(())
+    }
+
+    /// The steps at which layers begin.
+    fn layers(&self, plan: &Plan) -> BTreeSet<usize> {
+        let least = self.options.layer_ps;
+        layers::boundaries(self.graph, plan, self.machine, &self.last_read, least)
     }
 
     /// Lowers the step of a plan, and those that can run with it; how many they are.

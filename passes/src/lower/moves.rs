@@ -355,7 +355,7 @@ impl Lower<'_> {
         let owned = match buffer.kind {
             BufferKind::Scratch => true,
             BufferKind::Input(_) => self.in_place.contains(&op),
-            BufferKind::Output(_) | BufferKind::Const(_) => false,
+            BufferKind::Output(_) | BufferKind::Const(_) | BufferKind::PerTrip(_) => false,
         };
         whole && owned && self.is_last_read(root, base)
     }

@@ -12,6 +12,7 @@ use crate::program::Program;
 pub struct LowerToTiles {
     cluster_ops: Option<usize>,
     cache_bytes: Option<usize>,
+    layer_us: Option<usize>,
 }
 
 impl StepPass for LowerToTiles {
@@ -31,6 +32,11 @@ impl StepPass for LowerToTiles {
             doc: "bytes per partition that cached tiles may take together",
             default: "a share of the machine's SBUF",
         },
+        PassOption {
+            name: "layer-us",
+            doc: "least time of layers between which nothing stays on chip, so that they can become a loop, microseconds",
+            default: "200",
+        },
     ];
 
     fn set(&mut self, options: &Settings) -> Result<()> {
@@ -41,6 +47,7 @@ impl StepPass for LowerToTiles {
         };
         self.cluster_ops = number("cluster-ops")?;
         self.cache_bytes = number("cache-bytes")?;
+        self.layer_us = number("layer-us")?;
         Ok(())
     }
 
@@ -54,6 +61,9 @@ impl StepPass for LowerToTiles {
             output_names: cx.options.output_names.clone(),
             cluster_ops: self.cluster_ops.unwrap_or(defaults.cluster_ops),
             cache_bytes: self.cache_bytes.unwrap_or(defaults.cache_bytes),
+            layer_ps: self
+                .layer_us
+                .map_or(defaults.layer_ps, |us| (us as u64).saturating_mul(1_000_000)),
         };
         *program = lower(module, cx.machine, &options)?.into();
         Ok(Changed::Yes)

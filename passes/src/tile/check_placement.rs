@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::machine::{MachineModel, Space};
-use ferrite_ir::tile::{BufferKind, Control, Program, Touched};
+use ferrite_ir::tile::{BufferKind, Control, HbmAccess, Program, Touched};
 
 use super::place::Placement;
 
@@ -35,15 +35,33 @@ pub fn check_placement(program: &Program, placement: &Placement, machine: &Machi
     };
     let objects = tiles + program.buffers.len();
     let mut life: Vec<Option<(usize, usize)>> = vec![None; objects];
+    // Loops that are open, with the buffers of their repetitions: one repetition may leave them for another.
+    let mut kept: Vec<(usize, Vec<usize>)> = Vec::new();
     for (index, op) in program.ops.iter().enumerate() {
+        match op.control() {
+            Some(Control::Loop) => kept.push((index, Vec::new())),
+            Some(Control::Repeat(_) | Control::RepeatWhile) => {
+                let (begin, objects) = kept.pop().unwrap_or_default();
+                for object in objects {
+                    let life = life[object].get_or_insert((begin, index));
+                    *life = (life.0.min(begin), life.1.max(index));
+                }
+            }
+            _ => {}
+        }
         op.for_each(|_, touched| {
             let object = match touched {
                 Touched::Tile(view) => view.tile.index(),
-                Touched::Hbm(h) => tiles + h.buffer.index(),
-                Touched::Buffer(b) => tiles + b.index(),
+                Touched::Hbm(&HbmAccess { buffer, .. }) | Touched::Buffer(buffer) => {
+                    if let BufferKind::PerTrip(members) = &program.buffers[buffer.index()].kind {
+                        let members = members.iter().map(|m| tiles + m.index());
+                        kept.last_mut().into_iter().for_each(|k| k.1.extend(members.clone()));
+                        return;
+                    }
+                    tiles + buffer.index()
+                }
             };
-            let entry = life[object].get_or_insert((index, index));
-            entry.1 = index;
+            life[object].get_or_insert((index, index)).1 = index;
         });
     }
     // Contents that come into a loop or leave it must survive every repetition.

@@ -243,7 +243,8 @@ impl Checker<'_> {
                 computes = true;
                 self.on_chip(engine, index, None, true, false, src)?;
             }
-            Op::DmaTrigger { transfer } => {
+            // A loop is walked once, as its first repetition; the simulator checks the others.
+            Op::DmaTrigger { transfer, .. } => {
                 let transfer = &self.program.transfers[*transfer as usize];
                 let event = self.start_transfer(engine, index, transfer.semaphore, &after_clear)?;
                 for element in &transfer.elements {

@@ -6,12 +6,12 @@
 
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::isa::{
-    self, Ap, BranchCond, DgeMode, Indirect, Instr, Queue, Reg, RegOp, RegOrImm, Transfer, Update, UpdateAt,
+    self, Ap, BranchCond, DgeMode, DmaSpace, Indirect, Instr, Queue, Reg, RegOp, RegOrImm, Transfer, Update, UpdateAt,
     UpdateKind, Var, VarId, VarKind, Wait,
 };
 use ferrite_ir::loc::LocId;
 use ferrite_ir::machine::{Engine, MachineModel};
-use ferrite_ir::tile::{BufferKind, Control, Inst, Mem, OpKind, Program, Touched, View};
+use ferrite_ir::tile::{BufferId, BufferKind, Control, Inst, Mem, OpKind, Program, Touched, View};
 
 use super::encode_dma::encode_piece;
 use super::place::Placement;
@@ -34,12 +34,17 @@ type Positions = [u32; 5];
 
 /// A loop or selection whose end is not reached.
 struct Open {
+    /// Whether it is a loop.
+    repeats: bool,
     /// Where a loop's body begins.
     start: Positions,
     /// Of a selection: branch instructions to the branches still to come, next one last, and those to the end.
     dispatch: Vec<Positions>,
     leave: Vec<Positions>,
 }
+
+/// Variables with this number and later ones stand for buffers that are per trip: the number of the buffer follows.
+const FIRST_PER_TRIP: u32 = 1 << 31;
 
 /// Register that holds what is tested.
 const TEST: Reg = Reg(0);
@@ -100,10 +105,13 @@ pub fn encode(
 fn variables(program: &Program, placement: &Placement, out: &mut isa::Program) -> Vec<Option<VarId>> {
     let mut used = vec![false; program.buffers.len()];
     for op in &program.ops {
-        op.for_each(|_, touched| match touched {
-            Touched::Hbm(h) => used[h.buffer.index()] = true,
-            Touched::Buffer(b) => used[b.index()] = true,
-            Touched::Tile(_) => {}
+        op.for_each(|_, touched| {
+            let buffer = match touched {
+                Touched::Hbm(h) => h.buffer,
+                Touched::Buffer(b) => b,
+                Touched::Tile(_) => return,
+            };
+            program.members(&buffer).iter().for_each(|m| used[m.index()] = true);
         });
     }
     let mut names = std::collections::BTreeSet::new();
@@ -112,6 +120,11 @@ fn variables(program: &Program, placement: &Placement, out: &mut isa::Program) -
         let (kind, data) = match &buffer.kind {
             BufferKind::Input(i) => (VarKind::Input { index: *i }, None),
             BufferKind::Output(i) => (VarKind::Output { index: *i }, None),
+            BufferKind::PerTrip(_) => {
+                // No variable: its members have theirs. The number stands for it until they take its place.
+                vars.push(Some(VarId(FIRST_PER_TRIP + index as u32)));
+                continue;
+            }
             _ if !used[index] => {
                 vars.push(None);
                 continue;
@@ -230,7 +243,7 @@ impl Encoder<'_> {
 
     /// Register that counts the repetitions of the innermost loop.
     fn counter(&self, loc: LocId) -> Result<Reg> {
-        let number = self.open.len() as u64;
+        let number = self.open.iter().rposition(|o| o.repeats).map_or(0, |at| at + 1) as u64;
         if number >= self.machine.sync.registers_per_sequencer {
             return Err(Diagnostic::error(
                 Code::Unsupported,
@@ -255,6 +268,7 @@ impl Encoder<'_> {
         match control {
             Control::Loop => {
                 self.open.push(Open {
+                    repeats: true,
                     start: [0; 5],
                     dispatch: Vec::new(),
                     leave: Vec::new(),
@@ -298,6 +312,7 @@ impl Encoder<'_> {
                 let first = dispatch.pop();
                 self.land(first.as_slice());
                 self.open.push(Open {
+                    repeats: false,
                     start: [0; 5],
                     dispatch,
                     leave: Vec::new(),
@@ -329,6 +344,18 @@ impl Encoder<'_> {
             }
         }
         Some(())
+    }
+
+    /// The variable that one stands for in a repetition of the loop.
+    fn var_in(&self, var: VarId, trip: usize) -> VarId {
+        let member =
+            var.0
+                .checked_sub(FIRST_PER_TRIP)
+                .and_then(|buffer| match &self.program.buffer(BufferId(buffer)).kind {
+                    BufferKind::PerTrip(members) => self.vars[members.get(trip)?.index()],
+                    _ => None,
+                });
+        member.unwrap_or(var)
     }
 
     fn ap(&self, view: &View) -> Ap {
@@ -418,37 +445,59 @@ impl Encoder<'_> {
                 };
                 let mut elements = Vec::with_capacity(pieces.len());
                 let mut scratch = true;
+                let mut trips = None;
                 for piece in pieces {
                     encode_piece(piece, self.placement, self.machine, &self.vars, &mut elements);
                     for mem in [&piece.src, &piece.dst] {
                         if let Mem::Hbm(h) = mem {
-                            scratch &= matches!(program.buffer(h.buffer).kind, BufferKind::Scratch);
+                            let members = program.members(&h.buffer);
+                            let own = |m: &BufferId| matches!(program.buffer(*m).kind, BufferKind::Scratch);
+                            scratch &= members.iter().all(own);
+                            if let BufferKind::PerTrip(members) = &program.buffer(h.buffer).kind {
+                                trips = Some(members.len());
+                            }
                         }
                     }
                 }
                 // Intermediate values have rings of their own, so that they do not queue behind prefetched weights.
                 let queue = self.queue(engine, if scratch { "SpillReload" } else { "IO" });
                 let transfer = self.out.transfers.len() as u32;
-                self.out.transfers.push(Transfer {
-                    queue,
-                    semaphore,
-                    elements,
-                    loc: op.loc,
-                });
-                (isa::Op::DmaTrigger { transfer }, op.loc)
+                for trip in 0..trips.unwrap_or(1) {
+                    let mut elements = elements.clone();
+                    for side in elements.iter_mut().flat_map(|e| [&mut e.src, &mut e.dst]) {
+                        if let DmaSpace::Hbm(var) = &mut side.space {
+                            *var = self.var_in(*var, trip);
+                        }
+                    }
+                    self.out.transfers.push(Transfer {
+                        queue,
+                        semaphore,
+                        elements,
+                        loc: op.loc,
+                    });
+                }
+                let counter = trips.map(|_| self.counter(op.loc)).transpose()?;
+                (isa::Op::DmaTrigger { transfer, counter }, op.loc)
             }
             OpKind::Indirect(i) => {
                 let (Some(semaphore), Some(var)) = (sync.transfer, self.vars[i.buffer.index()]) else {
                     return Err(bug("has no semaphore or no variable"));
                 };
                 let queue = self.queue(engine, "DynamicSW");
+                let (mut counter, mut others) = (None, Vec::new());
+                if let BufferKind::PerTrip(members) = &program.buffer(i.buffer).kind {
+                    counter = Some(self.counter(op.loc)?);
+                    others = (1..members.len()).map(|trip| self.var_in(var, trip)).collect();
+                }
                 let indirect = Indirect {
                     kind: i.kind,
                     queue,
                     semaphore,
                     tile: self.ap(&i.tile),
                     index: self.ap(&i.index),
-                    var,
+                    var: self.var_in(var, 0),
+                    counter,
+                    others,
                     offset: i.offset,
                     row_step: i.row_step,
                     row_bytes: i.row_bytes,

@@ -5,6 +5,8 @@
 
 use ferrite_ir::tile::{BufferKind, Mem, OpKind, Program, Touched};
 
+use petgraph::unionfind::UnionFind;
+
 use super::access::{Access, AccessMap, Hazard, pitches};
 
 /// Edges between operations, by position in program order.
@@ -32,7 +34,8 @@ fn decode(code: &u32) -> Edge {
     }
 }
 
-/// For each buffer the address space it lies in: an aliased output shares that of its input.
+/// For each buffer the address space it lies in: an aliased output shares that of its input, and all buffers that one stands
+/// for in a loop share one with it.
 pub(crate) fn hbm_spaces(program: &Program) -> Vec<u32> {
     let mut input_buffer = vec![None; program.inputs.len()];
     for (index, buffer) in program.buffers.iter().enumerate() {
@@ -43,7 +46,7 @@ pub(crate) fn hbm_spaces(program: &Program) -> Vec<u32> {
         }
     }
     let mut output_buffer = vec![None; program.outputs.len()];
-    (0..program.buffers.len())
+    let own: Vec<u32> = (0..program.buffers.len())
         .map(|index| {
             let own = index as u32;
             match program.buffers[index].kind {
@@ -57,10 +60,19 @@ pub(crate) fn hbm_spaces(program: &Program) -> Vec<u32> {
                         (None, None) => own,
                     }
                 }
-                BufferKind::Const(_) | BufferKind::Scratch => own,
+                BufferKind::Const(_) | BufferKind::Scratch | BufferKind::PerTrip(_) => own,
             }
         })
-        .collect()
+        .collect();
+    let mut joined = UnionFind::new(program.buffers.len());
+    for (index, buffer) in program.buffers.iter().enumerate() {
+        if let BufferKind::PerTrip(members) = &buffer.kind {
+            for member in members {
+                joined.union(index as u32, own[member.index()]);
+            }
+        }
+    }
+    own.into_iter().map(|space| joined.find(space)).collect()
 }
 
 /// For each address space of [`hbm_spaces`], whether the program writes to it.

@@ -14,9 +14,11 @@ mod encode;
 mod encode_dma;
 mod graph;
 mod lives;
+pub(crate) mod names;
 mod passes;
 mod place;
 mod pressure;
+mod roll;
 mod schedule;
 mod spill;
 mod synchronise;
@@ -29,8 +31,11 @@ pub use assign::assign_engines;
 pub use check_placement::check_placement;
 pub use check_sync::check_sync;
 pub use encode::encode;
-pub use passes::{AssignEngines, CheckPlacement, CheckSync, Encode, GenerateCode, Place, Schedule, Spill, Synchronise};
+pub use passes::{
+    AssignEngines, CheckPlacement, CheckSync, Encode, GenerateCode, Place, RollLoops, Schedule, Spill, Synchronise,
+};
 pub use place::{PlaceError, Placement, Span, place};
+pub use roll::roll_loops;
 pub use schedule::{ScheduleOptions, schedule};
 pub use spill::{Spilled, spill};
 pub use synchronise::{OpSync, Reset, SyncOptions, SyncPlan, Waits, synchronise};

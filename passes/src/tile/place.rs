@@ -358,31 +358,7 @@ fn place_sbuf(
 const SCRATCH_REST: usize = 2048;
 
 fn place_scratch(program: &Program, machine: &MachineModel, placement: &mut Placement) -> Result<()> {
-    let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
-    for (index, op) in program.ops.iter().enumerate() {
-        op.for_each(|_, touched| {
-            let buffer = match touched {
-                Touched::Hbm(h) => h.buffer,
-                Touched::Buffer(b) => b,
-                Touched::Tile(_) => return,
-            };
-            match &mut lives[buffer.index()] {
-                Some((_, last)) => *last = index,
-                empty => *empty = Some((index, index)),
-            }
-        });
-    }
-    // What is touched inside and outside of a loop holds its contents through all of it.
-    for (begin, end) in program.loops() {
-        for (first, last) in lives.iter_mut().flatten() {
-            if *first < begin && *last >= begin {
-                *last = (*last).max(end);
-            }
-            if *last > end && *first <= end {
-                *first = (*first).min(begin);
-            }
-        }
-    }
+    let lives = scratch_lives(program);
     let mut kinds = [0u64; 3];
     for (index, buffer) in program.buffers.iter().enumerate() {
         match buffer.kind {
@@ -400,6 +376,8 @@ fn place_scratch(program: &Program, machine: &MachineModel, placement: &mut Plac
                     continue;
                 }
             }
+            // Its members are counted.
+            BufferKind::PerTrip(_) => {}
         }
     }
     let room = machine.hbm.bytes_per_core.saturating_sub(kinds.iter().sum());
@@ -434,6 +412,44 @@ fn place_scratch(program: &Program, machine: &MachineModel, placement: &mut Plac
         gib(placement.scratch_bytes)
     ))
     .help("use a smaller batch, a narrower dtype for weights, or donate inputs to outputs"))
+}
+
+/// First and last operation that needs the contents of each buffer.
+fn scratch_lives(program: &Program) -> Vec<Option<(usize, usize)>> {
+    let loops = program.loops();
+    let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
+    for (index, op) in program.ops.iter().enumerate() {
+        op.for_each(|_, touched| {
+            let buffer = match touched {
+                Touched::Hbm(h) => h.buffer,
+                Touched::Buffer(b) => b,
+                Touched::Tile(_) => return,
+            };
+            let members = program.members(&buffer);
+            // What belongs to one repetition may be written in another.
+            let around = match program.buffer(buffer).kind {
+                BufferKind::PerTrip(_) => loops.iter().find(|l| l.0 < index && index < l.1).copied(),
+                _ => None,
+            };
+            let (first, last) = around.unwrap_or((index, index));
+            for member in members {
+                let life = lives[member.index()].get_or_insert((first, last));
+                *life = (life.0.min(first), life.1.max(last));
+            }
+        });
+    }
+    // What is touched inside and outside of a loop holds its contents through all of it.
+    for (begin, end) in loops {
+        for (first, last) in lives.iter_mut().flatten() {
+            if *first < begin && *last >= begin {
+                *last = (*last).max(end);
+            }
+            if *last > end && *first <= end {
+                *first = (*first).min(begin);
+            }
+        }
+    }
+    lives
 }
 
 fn scratch_offsets(

@@ -15,8 +15,7 @@ use ferrite_ir::dtype::DType;
 use ferrite_ir::isa::ApDim;
 use ferrite_ir::machine::{MachineModel, Space};
 use ferrite_ir::tile::{
-    BufferId, BufferKind, DmaOp, DmaPiece, HbmAccess, IndirectKind, Mem, MemDim, Op, OpKind, Program, TileId, Touched,
-    View,
+    BufferId, BufferKind, DmaOp, DmaPiece, HbmAccess, Mem, MemDim, Op, OpKind, Program, TileId, Touched, View,
 };
 
 use smallvec::SmallVec;
@@ -24,6 +23,7 @@ use smallvec::SmallVec;
 use super::access::Access;
 use super::graph::{hbm_spaces, written_spaces};
 use super::lives::{footprint, tiles_of};
+use super::names::rename_tiles;
 
 /// What spilling did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,7 +172,7 @@ pub fn spill(program: &mut Program, machine: &MachineModel, limit: u64) -> Resul
                         if let OpKind::Dma(pieces) = &mut again.kind {
                             pieces.retain(|p| matches!(&p.dst, Mem::Tile(v) if v.tile == *t));
                         }
-                        rename(&mut again, &mut |tile| if tile == *t { resident } else { tile });
+                        rename_tiles(&mut again, &mut |tile| if tile == *t { resident } else { tile });
                         out.push(again);
                     }
                 }
@@ -181,7 +181,7 @@ pub fn spill(program: &mut Program, machine: &MachineModel, limit: u64) -> Resul
             }
         }
         let mut renamed = op.clone();
-        rename(&mut renamed, &mut |tile| states[tile.index()].resident.unwrap_or(tile));
+        rename_tiles(&mut renamed, &mut |tile| states[tile.index()].resident.unwrap_or(tile));
         out.push(renamed);
         // What the operation wrote is not in HBM, unless it came from there.
         let reloadable = reloadable_tiles(op, &spaces, &written);
@@ -389,48 +389,5 @@ impl Regions {
             }
         };
         self.0.iter().map(piece).collect()
-    }
-}
-
-fn rename(op: &mut Op, name: &mut impl FnMut(TileId) -> TileId) {
-    let mut view = |v: &View| View {
-        tile: name(v.tile),
-        ..v.clone()
-    };
-    match &mut op.kind {
-        OpKind::Matmul {
-            dst,
-            stationary,
-            moving,
-            ..
-        } => {
-            for v in [dst, stationary, moving] {
-                *v = view(v);
-            }
-        }
-        OpKind::LoadTest { src } => *src = view(src),
-        OpKind::Control(_) => {}
-        OpKind::Compute(inst) => {
-            let renamed: std::result::Result<_, std::convert::Infallible> = inst.try_map(&mut |_, v| Ok(view(v)));
-            let Ok(renamed) = renamed;
-            *inst = renamed;
-        }
-        OpKind::Dma(pieces) => {
-            for piece in pieces {
-                for mem in [&mut piece.src, &mut piece.dst] {
-                    if let Mem::Tile(v) = mem {
-                        *v = view(v);
-                    }
-                }
-            }
-        }
-        OpKind::Indirect(i) => {
-            debug_assert!(matches!(
-                i.kind,
-                IndirectKind::Gather | IndirectKind::Scatter | IndirectKind::ScatterAdd
-            ));
-            i.tile = view(&i.tile);
-            i.index = view(&i.index);
-        }
     }
 }

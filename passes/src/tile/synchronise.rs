@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ferrite_ir::diag::{Diagnostic, Result};
 use ferrite_ir::machine::{Engine, MachineModel, Space};
-use ferrite_ir::tile::{BufferKind, OpKind, Program, Role, TileId, Touched, View};
+use ferrite_ir::tile::{BufferId, BufferKind, OpKind, Program, Role, TileId, Touched, View};
 use smallvec::SmallVec;
 
 use super::access::{Access, AccessMap, pitches};
@@ -579,18 +579,23 @@ impl<'a> Memory<'a> {
         nodes: &[Node],
         deps: &mut Vec<u32>,
     ) {
-        let is_scratch = matches!(self.program.buffers[buffer].kind, BufferKind::Scratch);
+        let id = BufferId(buffer as u32);
+        let program = self.program;
         let space = self.spaces[buffer] as usize;
-        if !is_scratch && !self.written[space] {
-            return;
-        }
-        if is_scratch {
-            if self.inherited[buffer].is_none() {
-                self.occupy(buffer, nodes);
+        let members = program.members(&id).iter().map(|m| m.index());
+        let scratch = members.filter(|&m| matches!(program.buffers[m].kind, BufferKind::Scratch));
+        let mut is_scratch = false;
+        for member in scratch {
+            is_scratch = true;
+            if self.inherited[member].is_none() {
+                self.occupy(member, nodes);
             }
             if role.writes() {
-                deps.extend(self.inherited[buffer].iter().flatten());
+                deps.extend(self.inherited[member].iter().flatten());
             }
+        }
+        if !is_scratch && !self.written[space] {
+            return;
         }
         let access = match part {
             Some(part) => Access::of_hbm(part, 0),

@@ -112,7 +112,8 @@ fn op(vars: u32, queues: u16, transfers: u32) -> impl Strategy<Value = Op> {
         2 => (ap(), ap(), any::<bool>(), any::<bool>()).prop_map(|(dst, moving, accumulate, transpose)| {
             Op::MultiplyMoving { dst, moving, accumulate, transpose }
         }),
-        2 => (0..transfers).prop_map(|transfer| Op::DmaTrigger { transfer }),
+        2 => (0..transfers, proptest::option::of(reg()))
+            .prop_map(|(transfer, counter)| Op::DmaTrigger { transfer, counter }),
         1 => indirect.prop_map(|(tile, index, var, queue, semaphore, row_bytes, skip)| {
             Op::DmaIndirect(Box::new(Indirect {
                 kind: if skip { IndirectKind::Gather } else { IndirectKind::ScatterAdd },
@@ -121,6 +122,8 @@ fn op(vars: u32, queues: u16, transfers: u32) -> impl Strategy<Value = Op> {
                 tile,
                 index,
                 var: VarId(var),
+                counter: skip.then_some(Reg(1)),
+                others: if skip { vec![VarId(0)] } else { Vec::new() },
                 offset: 0,
                 row_step: row_bytes,
                 row_bytes,

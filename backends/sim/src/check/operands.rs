@@ -77,11 +77,13 @@ pub fn check_reference(
 ) -> Result<(), Diagnostic> {
     let (vars, queues) = (program.vars.len(), program.queues.len());
     let missing = match &instr.op {
-        Op::DmaTrigger { transfer } if *transfer as usize >= program.transfers.len() => {
+        Op::DmaTrigger { transfer, .. } if *transfer as usize >= program.transfers.len() => {
             format!("starts transfer {transfer}")
         }
         Op::Branch { target, .. } if u64::from(*target) > count => format!("branches to {target}"),
         Op::DmaIndirect(i) if i.var.0 as usize >= vars => format!("names variable {}", i.var.0),
+        Op::DmaIndirect(i) if i.others.iter().any(|v| v.0 as usize >= vars) => "picks a variable".to_string(),
+        Op::DmaIndirect(i) if i.counter.is_none() && !i.others.is_empty() => "picks variables by a counter".to_string(),
         Op::DmaIndirect(i) if usize::from(i.queue) >= queues => format!("names queue {}", i.queue),
         Op::Collective(c) if c.src.0.max(c.dst.0) as usize >= vars => {
             format!("names variable {}", c.src.0.max(c.dst.0))
@@ -261,10 +263,13 @@ fn instruction(engine: Engine, instr: &Instr, program: &Program, model: &Machine
             only(Engine::Tensor)?;
             multiply(dst, moving, *accumulate, *transpose, model)
         }
-        Op::DmaTrigger { transfer } => {
+        Op::DmaTrigger { transfer, counter } => {
             let Some(t) = program.transfers.get(*transfer as usize) else {
                 return Ok(());
             };
+            if let Some(counter) = counter {
+                registers(&[RegOrImm::Reg(*counter)], model)?;
+            }
             queue(engine, t.queue, program)
         }
         Op::DmaIndirect(i) => {
@@ -485,20 +490,25 @@ fn indirect(i: &Indirect, program: &Program, model: &MachineModel) -> Rule {
         "a row has {} bytes, the tile {row} per partition",
         i.row_bytes
     );
-    let Some(var) = program.vars.get(i.var.0 as usize) else {
-        return Ok(());
-    };
+    if let Some(counter) = i.counter {
+        registers(&[RegOrImm::Reg(counter)], model)?;
+    }
     let last =
         u128::from(i.rows.saturating_sub(1)) * u128::from(i.row_step) + u128::from(i.row_bytes) + u128::from(i.offset);
-    must!(
-        i.rows == 0 || last <= u128::from(var.bytes),
-        "row {} ends at byte {last} of `{}`, which has {}",
-        i.rows.saturating_sub(1),
-        var.name,
-        var.bytes
-    );
-    if i.kind != isa::IndirectKind::Gather {
-        writable(i.var, program)?;
+    for &id in std::iter::once(&i.var).chain(&i.others) {
+        let Some(var) = program.vars.get(id.0 as usize) else {
+            return Ok(());
+        };
+        must!(
+            i.rows == 0 || last <= u128::from(var.bytes),
+            "row {} ends at byte {last} of `{}`, which has {}",
+            i.rows.saturating_sub(1),
+            var.name,
+            var.bytes
+        );
+        if i.kind != isa::IndirectKind::Gather {
+            writable(id, program)?;
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::region::{Mem, Region};
 use super::shadow::{Origin, Shadow};
 use super::sync::{Clock, ENGINES, Semaphores, SyncError, Thread};
 use crate::name;
-use crate::prepare::{Kind, Prepared, Touch, space_of};
+use crate::prepare::{Kind, Prepared, Touch, TransferStep, space_of};
 
 /// Instructions from one look at what can be forgotten to the next.
 const FORGETTING: u32 = 4096;
@@ -322,11 +322,11 @@ impl<'a> Tracker<'a> {
             let e = engine.index();
             let from = self.last[e].map_or(0, |h| h.0 as usize + 1);
             for (index, step) in prepared.streams[e].iter().enumerate().skip(from) {
-                let transfer = match step.kind {
-                    Kind::Trigger(transfer) => prepared.transfers.get(transfer as usize),
-                    _ => prepared.indirect.get(&(e, index as u32)),
+                let transfers: &[TransferStep] = match step.kind {
+                    Kind::Trigger(transfer) => prepared.transfers.get(transfer as usize..).map_or(&[], |t| &t[..1]),
+                    _ => prepared.indirect.get(&(e, index as u32)).map_or(&[], |t| t),
                 };
-                if writes(step.accesses) || transfer.is_some_and(|t| writes(t.accesses)) {
+                if writes(step.accesses) || transfers.iter().any(|t| writes(t.accesses)) {
                     let (name, loc) = (prepared.name(step), self.program.locs.describe(step.loc));
                     return Some(format!("{engine} instruction {index} (`{name}`, from {loc})"));
                 }

@@ -121,7 +121,7 @@ impl Run<'_> {
         }
     }
 
-    fn value(&self, now: u64, e: usize, pc: u32, value: RegOrImm) -> Result<Register, Diagnostic> {
+    pub(super) fn value(&self, now: u64, e: usize, pc: u32, value: RegOrImm) -> Result<Register, Diagnostic> {
         match value {
             RegOrImm::Imm(x) => Ok(Register::Known(x)),
             RegOrImm::Reg(r) => match self.engines[e].registers.get(r.0 as usize) {

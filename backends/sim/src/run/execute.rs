@@ -1,10 +1,11 @@
 //! What one instruction does, and the time it takes.
 
 use ferrite_ir::diag::Diagnostic;
-use ferrite_ir::isa::{Engine, Instr, Op, UpdateAt, UpdateKind};
+use ferrite_ir::isa::{Engine, Instr, Op, Reg, RegOrImm, UpdateAt, UpdateKind};
 use ferrite_ir::machine::cost::{DgeMode, Time};
 
 use super::collective::Arrival;
+use super::control::Register;
 use super::transfer::Started;
 use super::{Change, Event, IN_FLIGHT, Run};
 use crate::dma;
@@ -68,37 +69,13 @@ impl<'a> Run<'a> {
                 self.multiply(e, pc);
                 next = Some(now); // the next load runs behind this multiply
             }
-            Kind::Trigger(number) => {
-                let number = number as usize;
-                let (t, s) = (&self.program.transfers[number], &prepared.transfers[number]);
-                if let Some(tracker) = &mut self.tracker {
-                    tracker
-                        .transfer(engine, t.queue, t.semaphore, s.accesses)
-                        .map_err(|text| self.illegal(now, e, pc, text))?;
-                }
-                let dge = self.program.queues[t.queue as usize].dge;
-                if dge == DgeMode::Software && engine == Engine::GpSimd {
-                    // GpSimdE writes the descriptors itself.
-                    time.occupancy += self.model.dma_generate_ps(dge);
-                    time.latency += self.model.dma_generate_ps(dge);
-                }
-                self.trigger(Started {
-                    at: now + step.time.latency,
-                    engine: e,
-                    instruction: pc,
-                    queue: t.queue,
-                    semaphore: t.semaphore,
-                    dge,
-                    cost: &s.cost,
-                    accesses: s.accesses,
-                    location: t.loc,
-                });
-                if let Some(data) = &mut self.data {
-                    dma::run_transfer(t, &mut data.memory, &prepared.layout);
-                }
-            }
+            Kind::Trigger(number) => self.static_transfer(now, e, pc, &mut time, number)?,
             Kind::Sequencer(number) | Kind::Other(number) => {
-                if let Some(target) = self.rare(now, e, pc, step, &prepared.rare[number as usize])? {
+                let instr = &prepared.rare[number as usize];
+                if let Op::DmaTrigger { transfer, counter } = &instr.op {
+                    let number = self.counted_transfer(now, e, pc, *transfer, *counter)?;
+                    self.static_transfer(now, e, pc, &mut time, number)?;
+                } else if let Some(target) = self.rare(now, e, pc, step, instr)? {
                     next_pc = target;
                 }
             }
@@ -111,6 +88,80 @@ impl<'a> Run<'a> {
         self.account(now, e, pc, step, time);
         self.engines[e].pc = next_pc;
         Ok(next.unwrap_or(now + time.occupancy))
+    }
+
+    /// Starts a static transfer; `time` grows where the engine writes the descriptors itself.
+    fn static_transfer(&mut self, now: u64, e: usize, pc: u32, time: &mut Time, number: u32) -> Result<(), Diagnostic> {
+        let (engine, prepared) = (Engine::ALL[e], self.prepared);
+        let (t, s) = (
+            &self.program.transfers[number as usize],
+            &prepared.transfers[number as usize],
+        );
+        if let Some(tracker) = &mut self.tracker {
+            tracker
+                .transfer(engine, t.queue, t.semaphore, s.accesses)
+                .map_err(|text| self.illegal(now, e, pc, text))?;
+        }
+        let at = now + time.latency;
+        let dge = self.program.queues[t.queue as usize].dge;
+        if dge == DgeMode::Software && engine == Engine::GpSimd {
+            // GpSimdE writes the descriptors itself.
+            time.occupancy += self.model.dma_generate_ps(dge);
+            time.latency += self.model.dma_generate_ps(dge);
+        }
+        self.trigger(Started {
+            at,
+            engine: e,
+            instruction: pc,
+            queue: t.queue,
+            semaphore: t.semaphore,
+            dge,
+            cost: &s.cost,
+            accesses: s.accesses,
+            location: t.loc,
+        });
+        if let Some(data) = &mut self.data {
+            dma::run_transfer(t, &mut data.memory, &prepared.layout);
+        }
+        Ok(())
+    }
+
+    /// The value of a counter that picks one of several transfers.
+    fn counted(&self, now: u64, e: usize, pc: u32, counter: Option<Reg>) -> Result<u32, Diagnostic> {
+        let Some(register) = counter else { return Ok(0) };
+        match self.value(now, e, pc, RegOrImm::Reg(register))? {
+            Register::Known(value) => u32::try_from(value).map_err(|_| {
+                let text = format!("starts a transfer by register {}, which is {value}", register.0);
+                self.illegal(now, e, pc, text)
+            }),
+            Register::Unset | Register::Unknown => {
+                let text = "starts a transfer by a value in memory, which a timing-only run does not have";
+                Err(self
+                    .illegal(now, e, pc, text.into())
+                    .help("run the program with inputs instead"))
+            }
+        }
+    }
+
+    /// Number of the static transfer that a counter picks: one of the first one's kind.
+    fn counted_transfer(
+        &self,
+        now: u64,
+        e: usize,
+        pc: u32,
+        transfer: u32,
+        counter: Option<Reg>,
+    ) -> Result<u32, Diagnostic> {
+        let number = transfer.saturating_add(self.counted(now, e, pc, counter)?);
+        let of = |n: u32| self.program.transfers.get(n as usize).map(|t| (t.queue, t.semaphore));
+        match of(number) {
+            None => Err(self.illegal(now, e, pc, format!("starts transfer {number}, which does not exist"))),
+            kind if kind != of(transfer) => {
+                let text = format!("starts transfer {number}, which has not the queue and the semaphore of {transfer}");
+                Err(self.illegal(now, e, pc, text))
+            }
+            _ => Ok(number),
+        }
     }
 
     /// What an instruction does to bytes, if there are any.
@@ -158,8 +209,12 @@ impl<'a> Run<'a> {
         match &instr.op {
             Op::ActTableLoad { set } => self.engines[e].table = *set,
             Op::DmaIndirect(i) => {
-                let Some(s) = prepared.indirect.get(&(e, pc)) else {
-                    return Err(Diagnostic::bug("an indirect transfer was not prepared"));
+                let trip = self.counted(now, e, pc, i.counter)? as usize;
+                let var = std::iter::once(&i.var).chain(&i.others).nth(trip);
+                let prepared_step = prepared.indirect.get(&(e, pc)).and_then(|s| s.get(trip));
+                let (Some(&var), Some(s)) = (var, prepared_step) else {
+                    let text = format!("has no variable for a counter of {trip}");
+                    return Err(self.illegal(now, e, pc, text));
                 };
                 if let Some(tracker) = &mut self.tracker {
                     tracker
@@ -178,12 +233,12 @@ impl<'a> Run<'a> {
                     location: instr.loc,
                 });
                 if let Some(data) = &mut self.data {
-                    let done = dma::run_indirect(i, &mut data.memory, &prepared.layout);
+                    let done = dma::run_indirect(i, var, &mut data.memory, &prepared.layout);
                     done.map_err(|text| self.illegal(now, e, pc, text))?;
                 }
             }
             Op::Collective(c) => {
-                let Some(s) = prepared.indirect.get(&(e, pc)) else {
+                let Some(s) = prepared.indirect.get(&(e, pc)).and_then(|s| s.first()) else {
                     return Err(Diagnostic::bug("a collective was not prepared"));
                 };
                 if let Some(tracker) = &mut self.tracker {

@@ -176,6 +176,8 @@ fn op() -> impl Strategy<Value = Op> {
                 tile,
                 index,
                 var: VarId(var),
+                counter: flag.then_some(Reg(1)),
+                others: if flag { vec![VarId(0)] } else { Vec::new() },
                 offset: big(offset),
                 row_step: big(row_step),
                 row_bytes,
@@ -189,7 +191,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => operand().prop_map(|src| Op::LoadStationary { src }),
         2 => (operand(), operand(), any::<[bool; 2]>())
             .prop_map(|(dst, moving, [accumulate, transpose])| Op::MultiplyMoving { dst, moving, accumulate, transpose }),
-        2 => (0..4u32).prop_map(|transfer| Op::DmaTrigger { transfer }),
+        2 => (0..4u32, proptest::option::weighted(0.1, 0..70u8))
+            .prop_map(|(transfer, counter)| Op::DmaTrigger { transfer, counter: counter.map(Reg) }),
         1 => indirect,
         1 => Just(Op::Semaphore),
         1 => any::<(u16, u16)>().prop_map(|(first, count)| Op::RangeClear { first: first % 300, count: count % 300 }),

@@ -314,7 +314,10 @@ fn a_streamed_program_is_checked() {
 
     let mut m = small_program();
     let Streamed { neff, mut code } = streamed(&m.program);
-    m.program.streams[Engine::Vector.index()][3].op = Op::DmaTrigger { transfer: 7 };
+    m.program.streams[Engine::Vector.index()][3].op = Op::DmaTrigger {
+        transfer: 7,
+        counter: None,
+    };
     // The code of one program with the transfers of another.
     let broken = {
         let mut other = m.program.clone();

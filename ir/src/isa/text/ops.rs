@@ -136,7 +136,7 @@ table! { [] Op, put_control, get_control, control_attributes,
     "isa.act_table_load" => Op::ActTableLoad { set }
     "isa.load_stationary" => Op::LoadStationary { src }
     "isa.multiply_moving" => Op::MultiplyMoving { dst, moving, accumulate, transpose }
-    "isa.dma_trigger" => Op::DmaTrigger { transfer }
+    "isa.dma_trigger" => Op::DmaTrigger { transfer, counter }
     "isa.event_semaphore" => Op::Semaphore {}
     "isa.event_semaphore_range_clear" => Op::RangeClear { first, count }
     "isa.register_move" => Op::RegMove { dst, value }
@@ -149,7 +149,7 @@ table! { [] Op, put_control, get_control, control_attributes,
 
 table! { [] Indirect, put_indirect, get_indirect, indirect_attributes,
     "isa.dma_indirect" => Indirect {
-        kind, queue, semaphore, tile, index, var, offset, row_step, row_bytes, rows, out_of_bounds
+        kind, queue, semaphore, tile, index, var, counter, others, offset, row_step, row_bytes, rows, out_of_bounds
     }
 }
 

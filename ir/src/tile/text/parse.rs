@@ -142,6 +142,10 @@ impl<'d> Reader<'d, '_> {
             "input" => BufferKind::Input(fields.get("index")?),
             "output" => BufferKind::Output(fields.get("index")?),
             "scratch" => BufferKind::Scratch,
+            "per_trip" => {
+                let members: Vec<u32> = fields.get("members")?;
+                BufferKind::PerTrip(members.into_iter().map(BufferId).collect())
+            }
             "const" => {
                 let data = match fields.attr("data") {
                     Some(Attr::DenseResource { key, .. }) => match self.document.resource(key) {

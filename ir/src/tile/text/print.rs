@@ -24,12 +24,16 @@ pub fn print(program: &Program, options: PrintOptions) -> String {
             BufferKind::Output(_) => "output",
             BufferKind::Const(_) => "const",
             BufferKind::Scratch => "scratch",
+            BufferKind::PerTrip(_) => "per_trip",
         };
         attrs.put_attr("kind", Some(string(kind)));
         if let BufferKind::Input(index) | BufferKind::Output(index) = buffer.kind {
             attrs.put("index", &index);
         }
         attrs.put("bytes", &buffer.bytes);
+        if let BufferKind::PerTrip(members) = &buffer.kind {
+            attrs.put("members", &members.iter().map(|m| m.0).collect::<Vec<u32>>());
+        }
         if let (BufferKind::Const(data), true) = (&buffer.kind, options.constants) {
             let key: Cow<'static, str> = format!("b{number}").into();
             attrs.put_attr("data", Some(resource_attr(key.clone(), data.len())));

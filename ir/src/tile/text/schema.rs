@@ -25,6 +25,7 @@ pub fn dialect() -> Dialect {
                     ("kind", Shape::Words(vec!["input", "output", "const", "scratch"])),
                     ("index", optional(Shape::Integer)),
                     ("bytes", u64::shape()),
+                    ("members", optional(Shape::List(Box::new(Shape::Integer)))),
                     ("data", optional(Shape::Resource)),
                 ],
             )
