@@ -147,7 +147,6 @@ impl Registry {
             .hlo(|| hlo::SplitContractions)
             .hlo(|| hlo::SplitReductions)
             .step(lower::LowerToTiles::default)
-            .tile(tile::RollLoops::default)
             .tile(tile::AssignEngines::default)
             .tile(tile::Spill::default)
             .step(tile::Schedule::default)

@@ -10,10 +10,10 @@ use crate::extensions::Extensions;
 use crate::options::{CompileOptions, OptLevel};
 
 /// What follows the hlo level at every level of `-O`.
-pub const CODE: &str = "lower,roll-loops,generate-code";
+pub const CODE: &str = "lower,generate-code";
 
 /// The steps of `generate-code`, once, by name.
-pub const CODE_STEPS: &str = "lower,roll-loops,spill,assign-engines,schedule,place,synchronise,encode";
+pub const CODE_STEPS: &str = "lower,spill,assign-engines,schedule,place,synchronise,encode";
 
 /// A named list of passes over the hlo level. Lowering and the tile level follow it, the same at every level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

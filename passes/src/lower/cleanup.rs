@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ferrite_ir::tile::{BufferKind, Control, Mem, OpKind, Program, Touched};
+use ferrite_ir::tile::{BufferId, BufferKind, Control, Mem, OpKind, Program, Touched};
 
 use crate::tile::access::Access;
+use crate::tile::graph::hbm_spaces;
 use crate::tile::names;
 
 /// What is read of a buffer after a point of the program.
@@ -45,23 +46,22 @@ impl Reads {
 /// is enough; with loops, what the next repetition reads is found by walking until nothing new is.
 pub(super) fn remove_dead_stores(program: &mut Program) {
     let mut live_tiles = vec![false; program.tiles.len()];
-    let mut reads: Vec<Reads> = program
-        .buffers
-        .iter()
-        .map(|b| Reads {
-            whole: matches!(b.kind, BufferKind::Output(_)),
-            ..Reads::default()
-        })
-        .collect();
+    // A buffer and all that it stands for in a loop are read as one.
+    let spaces = hbm_spaces(program);
+    let space = |b: BufferId| spaces[b.index()] as usize;
+    let mut reads: Vec<Reads> = program.buffers.iter().map(|_| Reads::default()).collect();
+    for (buffer, &space) in program.buffers.iter().zip(&spaces) {
+        reads[space as usize].whole |= matches!(buffer.kind, BufferKind::Output(_));
+    }
     let mut keep = vec![false; program.ops.len()];
     let loops = program.ops.iter().any(|op| op.control() == Some(Control::Loop));
-    while walk(program, &mut live_tiles, &mut reads, &mut keep) && loops {}
+    while walk(program, &space, &mut live_tiles, &mut reads, &mut keep) && loops {}
     let mut keep = keep.into_iter();
     program.ops.retain(|_| keep.next().unwrap_or(true));
     for op in &mut program.ops {
         if let OpKind::Dma(pieces) = &mut op.kind {
             pieces.retain(|piece| match &piece.dst {
-                Mem::Hbm(h) => reads[h.buffer.index()].reaches(&Access::of_hbm(h, 0)),
+                Mem::Hbm(h) => reads[space(h.buffer)].reaches(&Access::of_hbm(h, 0)),
                 Mem::Tile(v) => live_tiles[v.tile.index()],
             });
         }
@@ -70,7 +70,13 @@ pub(super) fn remove_dead_stores(program: &mut Program) {
 }
 
 /// One walk; whether it found operations to keep.
-fn walk(program: &Program, live_tiles: &mut [bool], reads: &mut [Reads], keep: &mut [bool]) -> bool {
+fn walk(
+    program: &Program,
+    space: &impl Fn(BufferId) -> usize,
+    live_tiles: &mut [bool],
+    reads: &mut [Reads],
+    keep: &mut [bool],
+) -> bool {
     let mut found = false;
     for (index, op) in program.ops.iter().enumerate().rev() {
         if keep[index] {
@@ -82,10 +88,10 @@ fn walk(program: &Program, live_tiles: &mut [bool], reads: &mut [Reads], keep: &
                 && match touched {
                     Touched::Tile(v) => live_tiles[v.tile.index()],
                     Touched::Hbm(h) => {
-                        let reads = &reads[h.buffer.index()];
+                        let reads = &reads[space(h.buffer)];
                         reads.any() && reads.reaches(&Access::of_hbm(h, 0))
                     }
-                    Touched::Buffer(b) => reads[b.index()].any(),
+                    Touched::Buffer(b) => reads[space(b)].any(),
                 };
         });
         if !live {
@@ -97,8 +103,8 @@ fn walk(program: &Program, live_tiles: &mut [bool], reads: &mut [Reads], keep: &
             if role.reads() {
                 match touched {
                     Touched::Tile(v) => live_tiles[v.tile.index()] = true,
-                    Touched::Hbm(h) => reads[h.buffer.index()].add(Access::of_hbm(h, 0)),
-                    Touched::Buffer(b) => reads[b.index()].whole = true,
+                    Touched::Hbm(h) => reads[space(h.buffer)].add(Access::of_hbm(h, 0)),
+                    Touched::Buffer(b) => reads[space(b)].whole = true,
                 }
             }
         });

@@ -40,7 +40,7 @@ struct Touches {
 
 impl Lower<'_> {
     /// All engines meet: nothing stays on chip.
-    fn meet(&mut self, control: Control) {
+    pub(super) fn meet(&mut self, control: Control) {
         self.cache.clear();
         self.emit(TileKind::Control(control));
     }

@@ -1,10 +1,8 @@
 //! Where the steps of a plan repeat: the layers of a model.
 //!
-//! Between two layers nothing stays on chip, so that what is written out for each of them is the same and
-//! [`roll-loops`](crate::tile::roll_loops) can make it one loop. That costs some loads, and is done only where a layer takes
-//! long. A layer begins where few bytes pass from one to the next.
+//! Between two layers nothing stays on chip, so that all of them are the same and can be one loop (see `layer_loop`). That
+//! costs some loads, and is done only where a layer takes long. A layer begins where few bytes pass from one to the next.
 
-use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 use ferrite_ir::hlo::{OpId, OpKind, Type, ValueId};
@@ -14,7 +12,7 @@ use rustc_hash::FxHasher;
 use super::fuse::{Graph, Node, Plan, is_control};
 use crate::repeats::{Repeat, repeats};
 
-fn members(plan: &Plan, step: usize) -> &[OpId] {
+pub(super) fn members(plan: &Plan, step: usize) -> &[OpId] {
     match &plan.nodes[step] {
         Node::Cluster(c) => &plan.clusters[*c].ops,
         Node::Move(op) => std::slice::from_ref(op),
@@ -109,15 +107,37 @@ impl Steps<'_> {
     }
 }
 
-/// The first steps of layers, and the step after the last one, where a layer takes at least `least_ps` picoseconds.
-/// `last_read` has the last step that reads each value.
-pub(super) fn boundaries(
+/// Layers that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layers {
+    /// Step of the plan at which the first one begins.
+    pub begin: usize,
+    /// Steps of each.
+    pub period: usize,
+    /// How many.
+    pub trips: usize,
+}
+
+impl Layers {
+    /// First step of a layer, or the step after the last one.
+    pub fn start(&self, trip: usize) -> usize {
+        self.begin + trip * self.period
+    }
+
+    /// The first steps of all layers, and the step after the last one.
+    pub fn boundaries(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..=self.trips).map(|trip| self.start(trip))
+    }
+}
+
+/// Layers that take at least `least_ps` picoseconds each. `last_read` has the last step that reads each value.
+pub(super) fn layers(
     graph: &Graph<'_>,
     plan: &Plan,
     machine: &MachineModel,
     last_read: &[usize],
     least_ps: u64,
-) -> BTreeSet<usize> {
+) -> Vec<Layers> {
     let steps = Steps { graph, plan, machine };
     let count = plan.nodes.len();
     let prints: Vec<Option<u64>> = (0..count).map(|step| steps.print(step)).collect();
@@ -142,7 +162,7 @@ pub(super) fn boundaries(
     } else {
         steps.crossing(last_read)
     };
-    let mut boundaries = BTreeSet::new();
+    let mut layers: Vec<Layers> = Vec::new();
     let mut taken: Vec<std::ops::Range<usize>> = Vec::new();
     for (_, found) in candidates {
         let range = found.begin..found.begin + found.length;
@@ -155,9 +175,12 @@ pub(super) fn boundaries(
         let Some(offset) = offsets.min_by_key(|&offset| (crossing[found.begin + offset + found.period], offset)) else {
             continue;
         };
-        let begin = found.begin + offset;
-        boundaries.extend((0..=trips(offset)).map(|trip| begin + trip * found.period));
+        layers.push(Layers {
+            begin: found.begin + offset,
+            period: found.period,
+            trips: trips(offset),
+        });
         taken.push(range);
     }
-    boundaries
+    layers
 }

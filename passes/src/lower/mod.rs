@@ -15,7 +15,8 @@
 //! * `moves`: everything that only moves data;
 //! * `control`: loops and branches;
 //! * `cumulative`: running reductions;
-//! * `layers`: where nothing stays on chip, because what follows repeats what went before;
+//! * `layers`: layers of a model, which repeat;
+//! * `layer_loop`: equal layers as one loop;
 //! * `known`: what is known about values without computing them;
 //! * `wide`: conversions from and to 64 bits;
 //! * `outputs`: which results may be computed in a buffer that input and output share;
@@ -41,6 +42,7 @@ mod fuse_instructions;
 mod images;
 mod interleave;
 mod known;
+mod layer_loop;
 mod layers;
 mod moves;
 mod outputs;
@@ -72,7 +74,7 @@ const CACHE_SHARE: f64 = 0.6;
 
 /// Least time of a layer that may become a loop, microseconds, by its contractions and weights alone (our choice: engines
 /// wait for one another, and for loads, for some ten where a loop turns back).
-pub const LAYER_US: u64 = 200;
+const LAYER_US: u64 = 300;
 
 /// Choices of the lowering.
 #[derive(Clone, Debug)]
@@ -239,30 +241,37 @@ impl<'a> Lower<'a> {
     /// Lowers the clusters and moves of the current plan.
     fn steps(&mut self) -> Result<()> {
         let plan = self.plan.clone();
-        let layers = self.layers(&plan);
+        let least = self.options.layer_ps;
+        let layers = layers::layers(self.graph, &plan, self.machine, &self.last_read, least);
+        let stops: BTreeSet<usize> = layers.iter().flat_map(layers::Layers::boundaries).collect();
         let outer = self.stop;
         let mut step = 0;
         while step < plan.nodes.len() {
-            if layers.contains(&step) {
+            if stops.contains(&step) {
                 self.cache.clear();
             }
-            self.stop = layers.range(step + 1..).next().copied().unwrap_or(plan.nodes.len());
-            if let Some(run) = self.image_run(&plan, step) {
-                self.lower_run(&plan, &run)?;
-                step = run.end;
+            if self.local.is_none()
+                && let Some(&found) = layers.iter().find(|l| l.begin == step)
+                && let Some(after) = self.layer_loop(&plan, found)?
+            {
+                step = after;
                 continue;
             }
-            self.step = step;
-            step += self.node(&plan, step)?;
+            self.stop = stops.range(step + 1..).next().copied().unwrap_or(plan.nodes.len());
+            step += self.run(&plan, step)?;
         }
         self.stop = outer;
         Ok(())
     }
 
-    /// The steps at which layers begin.
-    fn layers(&self, plan: &Plan) -> BTreeSet<usize> {
-        let least = self.options.layer_ps;
-        layers::boundaries(self.graph, plan, self.machine, &self.last_read, least)
+    /// Lowers the step of a plan, and those after it that run with it; how many they are.
+    fn run(&mut self, plan: &Plan, step: usize) -> Result<usize> {
+        if let Some(run) = self.image_run(plan, step) {
+            self.lower_run(plan, &run)?;
+            return Ok(run.end - step);
+        }
+        self.step = step;
+        self.node(plan, step)
     }
 
     /// Lowers the step of a plan, and those that can run with it; how many they are.

@@ -6,8 +6,8 @@ use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{BinaryOp, OpId, OpKind, ValueId};
 use ferrite_ir::tile::{
-    BufferKind, DmaOp, DmaPiece, HbmAccess, Indirect, IndirectKind, Inst, Mem, MemDim, OpKind as TileKind, OutOfBounds,
-    Space,
+    Buffer, BufferKind, DmaOp, DmaPiece, HbmAccess, Indirect, IndirectKind, Inst, Mem, MemDim, OpKind as TileKind,
+    OutOfBounds, Space,
 };
 use smallvec::SmallVec;
 
@@ -352,10 +352,14 @@ impl Lower<'_> {
         let (root, _) = self.graph.trace(input);
         let buffer = self.program.buffer(self.storage(base.storage).buffer);
         let whole = self.is_whole(base);
-        let owned = match buffer.kind {
+        let owned = |buffer: &Buffer| match buffer.kind {
             BufferKind::Scratch => true,
             BufferKind::Input(_) => self.in_place.contains(&op),
             BufferKind::Output(_) | BufferKind::Const(_) | BufferKind::PerTrip(_) => false,
+        };
+        let owned = match &buffer.kind {
+            BufferKind::PerTrip(members) => members.iter().all(|m| owned(self.program.buffer(*m))),
+            _ => owned(buffer),
         };
         whole && owned && self.is_last_read(root, base)
     }

@@ -2,9 +2,10 @@
 //!
 //! A write may take the place of an input's bytes when nothing reads those bytes afterwards. A streaming update reads and
 //! writes piece after piece, so pieces are compared, not whole buffers; what a loop does, it does to all of a buffer, from
-//! its first operation to its last.
+//! its first operation to its last. A buffer that stands for another one in each repetition is touched in that repetition
+//! only, as if the loop were written out.
 
-use ferrite_ir::tile::{BufferId, BufferKind, Program, Touched};
+use ferrite_ir::tile::{BufferId, BufferKind, Control, Program, Touched};
 
 use crate::tile::access::{Access, AccessMap};
 
@@ -14,6 +15,14 @@ struct Use {
     op: u32,
     writes: bool,
     bytes: Access,
+}
+
+/// How often a loop that ends at an operation is known to run.
+fn repetitions(program: &Program, end: usize) -> usize {
+    match program.ops[end].control() {
+        Some(Control::Repeat(n)) => (n as usize).max(1),
+        _ => 1,
+    }
 }
 
 /// The accesses of every buffer, in program order.
@@ -34,8 +43,12 @@ impl Uses {
         }
         let mut outer = outer.into_iter().peekable();
         let mut buffers: Vec<Vec<Use>> = vec![Vec::new(); program.buffers.len()];
+        // Operations that loops before add when they are written out.
+        let mut added = 0;
         for (index, op) in program.ops.iter().enumerate() {
-            while outer.next_if(|o| o.1 < index).is_some() {}
+            while let Some((begin, end)) = outer.next_if(|o| o.1 < index) {
+                added += (repetitions(program, end) - 1) * (end - begin);
+            }
             let around = outer.peek().copied().filter(|o| o.0 <= index);
             op.for_each(|role, touched| {
                 let (buffer, part) = match touched {
@@ -43,22 +56,35 @@ impl Uses {
                     Touched::Buffer(b) => (b, None),
                     Touched::Tile(_) => return,
                 };
-                let bytes = match part.filter(|_| around.is_none()) {
-                    Some(part) => Access::of_hbm(part, 0),
-                    None => Access::dense(0, (program.buffer(buffer).bytes as i64).max(1), (0, 1)),
-                };
-                let mut add = |at: usize, writes: bool| {
+                let whole = Access::dense(0, (program.buffer(buffer).bytes as i64).max(1), (0, 1));
+                let mut add = |buffer: BufferId, at: usize, writes: bool, bytes: &Access| {
                     buffers[buffer.index()].push(Use {
-                        op: at as u32,
+                        op: (added + at) as u32,
                         writes,
                         bytes: bytes.clone(),
                     });
                 };
+                let exact = part.map_or(whole.clone(), |part| Access::of_hbm(part, 0));
+                if let (Some((begin, end)), BufferKind::PerTrip(members)) = (around, &program.buffer(buffer).kind) {
+                    for (trip, &member) in members.iter().enumerate() {
+                        let at = index + trip * (end - begin);
+                        for writes in [false, true] {
+                            if if writes { role.writes() } else { role.reads() } {
+                                add(member, at, writes, &exact);
+                            }
+                        }
+                    }
+                    return;
+                }
+                let (bytes, first, last) = match around {
+                    Some((begin, end)) => (whole, begin, end + (repetitions(program, end) - 1) * (end - begin)),
+                    None => (exact, index, index),
+                };
                 if role.reads() {
-                    add(around.map_or(index, |o| o.1), false);
+                    add(buffer, last, false, &bytes);
                 }
                 if role.writes() {
-                    add(around.map_or(index, |o| o.0), true);
+                    add(buffer, first, true, &bytes);
                 }
             });
         }
@@ -100,7 +126,7 @@ mod tests {
 
     use ferrite_ir::dtype::DType;
     use ferrite_ir::loc::LocId;
-    use ferrite_ir::tile::{Control, DmaOp, DmaPiece, HbmAccess, Mem, MemDim, OpKind};
+    use ferrite_ir::tile::{DmaOp, DmaPiece, HbmAccess, Mem, MemDim, OpKind};
 
     fn copy(from: BufferId, to: BufferId, offset: u64, count: u64) -> OpKind {
         let side = |buffer| {

@@ -35,7 +35,7 @@ impl StepPass for LowerToTiles {
         PassOption {
             name: "layer-us",
             doc: "least time of layers between which nothing stays on chip, so that they can become a loop, microseconds",
-            default: "200",
+            default: "300",
         },
     ];
 

@@ -12,13 +12,12 @@ mod check_sync;
 mod cost;
 mod encode;
 mod encode_dma;
-mod graph;
+pub(crate) mod graph;
 mod lives;
 pub(crate) mod names;
 mod passes;
 mod place;
 mod pressure;
-mod roll;
 mod schedule;
 mod spill;
 mod synchronise;
@@ -31,11 +30,8 @@ pub use assign::assign_engines;
 pub use check_placement::check_placement;
 pub use check_sync::check_sync;
 pub use encode::encode;
-pub use passes::{
-    AssignEngines, CheckPlacement, CheckSync, Encode, GenerateCode, Place, RollLoops, Schedule, Spill, Synchronise,
-};
+pub use passes::{AssignEngines, CheckPlacement, CheckSync, Encode, GenerateCode, Place, Schedule, Spill, Synchronise};
 pub use place::{PlaceError, Placement, Span, place};
-pub use roll::roll_loops;
 pub use schedule::{ScheduleOptions, schedule};
 pub use spill::{Spilled, spill};
 pub use synchronise::{OpSync, Reset, SyncOptions, SyncPlan, Waits, synchronise};

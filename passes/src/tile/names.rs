@@ -1,8 +1,6 @@
-//! The tiles and buffers that operations name: other ones in their place, and those that nothing names.
+//! The tiles and buffers that operations name: other ones in their place, and buffers that nothing names.
 
 use ferrite_ir::tile::{BufferId, BufferKind, Mem, Op, OpKind, Program, TileId, Touched, View};
-
-use super::lives::tiles_of;
 
 /// Replaces the tiles that an operation names.
 pub(crate) fn rename_tiles(op: &mut Op, name: &mut impl FnMut(TileId) -> TileId) {
@@ -99,19 +97,5 @@ pub(crate) fn drop_buffers(program: &mut Program) {
     }
     for op in &mut program.ops {
         rename_buffers(op, &renamed);
-    }
-}
-
-/// Drops tiles that nothing names.
-pub(crate) fn drop_tiles(program: &mut Program) {
-    let mut used = vec![false; program.tiles.len()];
-    for op in &program.ops {
-        tiles_of(op).iter().for_each(|t| used[t.index()] = true);
-    }
-    let numbers = numbers(&used);
-    let mut used = used.into_iter();
-    program.tiles.retain(|_| used.next().unwrap_or(true));
-    for op in &mut program.ops {
-        rename_tiles(op, &mut |t| TileId(numbers[t.index()]));
     }
 }

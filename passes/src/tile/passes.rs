@@ -4,7 +4,6 @@ use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::isa;
 use ferrite_ir::tile::Program as Tiles;
 
-use super::roll::{LEAST_US, least_ps, roll_loops};
 use super::{
     PlaceError, SyncOptions, TileOptions, assign_engines, check_placement, check_sync, compile_watched, encode, place,
     schedule, spill, synchronise,
@@ -14,38 +13,6 @@ use crate::pass::{Changed, IsaPass, Level, PassContext, Property, StepPass, Tile
 use crate::program::{Program, TileProgram};
 
 use super::ScheduleOptions;
-
-/// See [`roll_loops`].
-pub struct RollLoops {
-    least_us: f64,
-}
-
-impl Default for RollLoops {
-    fn default() -> Self {
-        RollLoops { least_us: LEAST_US }
-    }
-}
-
-impl TilePass for RollLoops {
-    const NAME: &'static str = "roll-loops";
-    const DOC: &'static str = "Makes stretches that do the same one after the other, as the layers of a model, a loop whose repetitions have buffers of their own.";
-    const PRESERVES: &'static [Property] = &[];
-    const OPTIONS: &'static [PassOption] = &[PassOption {
-        name: "least-us",
-        doc: "least time of a repetition, microseconds",
-        default: "200",
-    }];
-
-    fn set(&mut self, options: &Settings) -> Result<()> {
-        options.read("least-us", &mut self.least_us)?;
-        least_ps(self.least_us).map(|_| ())
-    }
-
-    fn run(&self, program: &mut Tiles, cx: &mut PassContext<'_>) -> Result<Changed> {
-        let least = least_ps(self.least_us)?;
-        Ok(Changed::from_bool(roll_loops(program, cx.machine, least)))
-    }
-}
 
 /// See [`assign_engines`].
 pub struct AssignEngines {

@@ -13,7 +13,7 @@ use super::{Arg, Extent};
 use crate::lower::Lower;
 
 /// What is known of the operands of an operation, or asked of its result.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::lower) struct Hint {
     /// The operand is never below this positive number (nor NaN, unless its row is so anyway).
     pub at_least: Option<f64>,
