@@ -16,6 +16,7 @@ mod forms;
 mod fuzz_smoke;
 mod hlo_passes;
 mod images;
+mod layer_loops;
 mod legalize;
 mod open_dimensions;
 mod order;

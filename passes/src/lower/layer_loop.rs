@@ -142,19 +142,6 @@ impl Matching<'_, '_> {
         same
     }
 
-    /// How many steps after the beginning of its layer a value is read last; the same for all that are read after it.
-    fn read(&self, last: &[usize], value: ValueId, trip: usize) -> usize {
-        last[value.index()]
-            .saturating_sub(self.layers.start(trip))
-            .min(self.layers.period)
-    }
-
-    fn read_alike(&self, a: ValueId, b: ValueId) -> bool {
-        let lower = self.lower;
-        let alike = |last: &[usize]| self.read(last, a, 0) == self.read(last, b, self.trip);
-        alike(&lower.last_read) && alike(&lower.last_use)
-    }
-
     /// Whether the lowering is told the same of two operations.
     fn told_alike(&self, a: OpId, b: OpId) -> bool {
         let (lower, plan) = (self.lower, self.plan);
@@ -166,8 +153,7 @@ impl Matching<'_, '_> {
             && x.results.iter().zip(&y.results).all(|(&p, &q)| {
                 plan.escapes[p.index()] == plan.escapes[q.index()]
                     && plan.only_transpose.get(&p) == plan.only_transpose.get(&q)
-                    && lower.returned[p.index()] == lower.returned[q.index()]
-                    && self.read_alike(p, q)
+                    && self.layers.no_later(&lower.last_read, (p, 0), (q, self.trip))
             })
     }
 
@@ -268,12 +254,8 @@ impl Lower<'_> {
         if values.iter().all(|&v| v == value) {
             return Some(Source::Shared);
         }
-        let read = |last: &[usize], trip: usize| {
-            let after = last[values[trip].index()].saturating_sub(layers.start(trip));
-            after.min(layers.period)
-        };
-        let alike = |last: &[usize]| (1..layers.trips).all(|trip| read(last, trip) == read(last, 0));
-        if !alike(&self.last_read) || !alike(&self.last_use) {
+        let no_later = |trip: usize| layers.no_later(&self.last_read, (value, 0), (values[trip], trip));
+        if !(1..layers.trips).all(no_later) {
             return None;
         }
         let step = |v: ValueId| self.func.def(v).and_then(|op| step_of[op.index()]);
@@ -367,11 +349,13 @@ impl Lower<'_> {
     fn alike(&self, a: &StridedView, b: &StridedView) -> bool {
         let (x, y) = (self.storage(a.storage), self.storage(b.storage));
         let (p, q) = (self.program.buffer(x.buffer), self.program.buffer(y.buffer));
-        a.offset == b.offset
-            && a.dims == b.dims
-            && x.dtype == y.dtype
-            && p.bytes == q.bytes
-            && std::mem::discriminant(&p.kind) == std::mem::discriminant(&q.kind)
+        a.offset == b.offset && a.dims == b.dims && x.dtype == y.dtype && p.bytes == q.bytes
+    }
+
+    /// Whether buffers are of one kind, and so may be overwritten or not.
+    fn of_one_kind(&self, views: &[StridedView]) -> bool {
+        let kind = |v: &StridedView| std::mem::discriminant(&self.program.buffer(self.storage(v.storage).buffer).kind);
+        views.iter().all(|v| kind(v) == kind(&views[0]))
     }
 
     /// Whether a view has every element of its buffer once, in whatever order.
@@ -419,15 +403,14 @@ impl Lower<'_> {
                 Source::Shared => self.view_of(value)?,
                 Source::PerTrip(values) => {
                     let views = values.iter().map(|&v| self.view_of(v)).collect::<Result<Vec<_>>>()?;
-                    if !views.iter().all(|v| self.alike(v, &views[0])) {
+                    if !views.iter().all(|v| self.alike(v, &views[0])) || !self.of_one_kind(&views) {
                         return Ok(None);
                     }
                     self.per_trip(&mut operands, &views)
                 }
                 Source::Carried(first, made) => {
                     let mut view = self.view_of(*first)?;
-                    let own = self.storage(view.storage).buffer;
-                    if !self.fills(&view) || !matches!(self.program.buffer(own).kind, BufferKind::Scratch) {
+                    if !self.fills(&view) {
                         view = self.contiguous_copy(&view)?;
                     }
                     let here = self.per_trip(&mut operands, std::slice::from_ref(&view));

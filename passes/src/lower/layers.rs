@@ -124,6 +124,17 @@ impl Layers {
         self.begin + trip * self.period
     }
 
+    /// Whether a value in one layer is read as late as one in another, or later; all that is after its layer is one time. What
+    /// is done to the first because it is read no more then holds for the second.
+    pub fn no_later(&self, last_read: &[usize], first: (ValueId, usize), second: (ValueId, usize)) -> bool {
+        let read = |(value, trip): (ValueId, usize)| {
+            last_read[value.index()]
+                .saturating_sub(self.start(trip))
+                .min(self.period)
+        };
+        read(first) >= read(second)
+    }
+
     /// The first steps of all layers, and the step after the last one.
     pub fn boundaries(&self) -> impl Iterator<Item = usize> + '_ {
         (0..=self.trips).map(|trip| self.start(trip))
