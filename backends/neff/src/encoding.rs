@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use crate::error::malformed;
 
 /// Version of the encoding, in `info.json` too.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"FERRITE\0";
 const PREFIX: usize = 20;

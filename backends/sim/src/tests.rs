@@ -474,6 +474,124 @@ fn gather_and_scatter_rows() {
     );
 }
 
+/// A loop of SyncE whose repetitions start transfers by a counter: `x[i]` goes to `y[i]`.
+fn counted(times: i32) -> (Maker, Reg) {
+    let mut m = Maker::new("inf2");
+    let reg = Reg(2);
+    let inputs: Vec<VarId> = (0..3).map(|_| m.input(F32, &[1, 4])).collect();
+    let outputs: Vec<VarId> = (0..3).map(|_| m.output(F32, &[1, 4])).collect();
+    m.push(
+        Engine::Sync,
+        Op::RegMove {
+            dst: reg,
+            value: RegOrImm::Imm(0),
+        },
+    );
+    for (&x, &y) in inputs.iter().zip(&outputs) {
+        let (src, dst) = (m.var_side(x, F32, 4), m.var_side(y, F32, 4));
+        m.dma(DmaOp::Copy, src, dst, 0);
+    }
+    // All but the first of the triggers give way to the loop.
+    m.program.streams[Engine::Sync.index()].truncate(2);
+    m.program.streams[Engine::Sync.index()][1].op = Op::DmaTrigger {
+        transfer: 0,
+        counter: Some(reg),
+    };
+    wait(m.push(Engine::Sync, Op::Semaphore), 0, 16);
+    m.push(Engine::Sync, Op::RangeClear { first: 0, count: 1 });
+    m.push(
+        Engine::Sync,
+        Op::RegAlu {
+            dst: reg,
+            op: RegOp::Add,
+            a: RegOrImm::Reg(reg),
+            b: RegOrImm::Imm(1),
+        },
+    );
+    m.push(
+        Engine::Sync,
+        Op::Branch {
+            cond: BranchCond::Lt,
+            a: RegOrImm::Reg(reg),
+            b: RegOrImm::Imm(times),
+            target: 1,
+        },
+    );
+    (m, reg)
+}
+
+#[test]
+fn a_counter_picks_the_transfer_of_each_repetition() {
+    let x: Vec<Vec<u8>> = (0..3).map(|i| bytes_f32(&[i as f32, 1.0, 2.0, 3.0])).collect();
+    let (m, _) = counted(3);
+    let outputs = m.run(&x).unwrap_or_else(|e| panic!("{e}")).outputs;
+    assert_eq!(outputs, x);
+    // Timing does not need the data.
+    m.profile().unwrap_or_else(|e| panic!("{e}"));
+    let text = |m: &Maker| m.run(&x).err().map_or(String::new(), |e| e.message);
+    assert!(text(&counted(4).0).contains("starts transfer 3, which does not exist"));
+    let (mut other, _) = counted(3);
+    other.program.transfers[2].semaphore = 5;
+    assert!(text(&other).contains("has not the queue and the semaphore of 0"));
+    let (mut below, reg) = counted(3);
+    below.program.streams[Engine::Sync.index()][0].op = Op::RegMove {
+        dst: reg,
+        value: RegOrImm::Imm(-1),
+    };
+    assert!(text(&below).contains("by register 2, which is -1"));
+    let (mut unset, _) = counted(3);
+    unset.program.streams[Engine::Sync.index()][0].op = Op::Nop;
+    assert!(text(&unset).contains("reads register 2, which nothing set"));
+}
+
+#[test]
+fn a_counter_picks_the_variable_of_an_indirect_transfer() {
+    let gathered = |count: i32| {
+        let mut m = Maker::new("trn1");
+        m.program.queues.push(Queue {
+            name: "qPoolDynamic0".into(),
+            owner: Engine::GpSimd,
+            dge: DgeMode::Software,
+        });
+        let (first, second, index) = (m.input(F32, &[2, 2]), m.input(F32, &[2, 2]), m.input(I32, &[1, 1]));
+        let out = m.output(F32, &[1, 2]);
+        let (tile, rows) = (sbuf(F32, 1, 0, &[2]), sbuf(I32, 1, 4096, &[]));
+        m.load(index, &rows, 0);
+        m.push(
+            Engine::GpSimd,
+            Op::RegMove {
+                dst: Reg(1),
+                value: RegOrImm::Imm(count),
+            },
+        );
+        let gather = Indirect {
+            kind: IndirectKind::Gather,
+            queue: 1,
+            semaphore: 1,
+            tile: tile.clone(),
+            index: rows,
+            var: first,
+            counter: Some(Reg(1)),
+            others: vec![second],
+            offset: 0,
+            row_step: 8,
+            row_bytes: 8,
+            rows: 2,
+            out_of_bounds: OutOfBounds::Error,
+        };
+        wait(m.push(Engine::GpSimd, Op::DmaIndirect(Box::new(gather))), 0, 16);
+        wait(m.store(&tile, out, 2), 1, 16);
+        let tables = [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]].map(|t| bytes_f32(&t));
+        let [a, b] = tables;
+        m.run(&[a, b, 1i32.to_le_bytes().to_vec()])
+    };
+    for (count, want) in [(0, [2.0, 3.0]), (1, [6.0, 7.0])] {
+        assert_eq!(to_f32(&gathered(count).expect("legal").outputs[0]), want);
+    }
+    let error = gathered(2).err().map_or(String::new(), |e| e.message);
+    assert!(error.contains("has no variable for a counter of 2"), "{error}");
+}
+
 #[test]
 fn dma_casts_and_accumulates() {
     let mut m = Maker::new("trn1");

@@ -173,6 +173,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_per_trip_is_touched_in_its_repetition() {
+        let free = |other_trip: bool| {
+            let mut p = Program::default();
+            let inputs = [0, 1].map(|i| p.add_buffer("x", BufferKind::Input(i), 100));
+            let results = [0, 1].map(|_| p.add_buffer("y", BufferKind::Scratch, 100));
+            let other = p.add_buffer("z", BufferKind::Scratch, 100);
+            let mut read = inputs.to_vec();
+            if other_trip {
+                read.reverse();
+            }
+            let x = p.add_buffer("xs", BufferKind::PerTrip(read), 100);
+            let y = p.add_buffer("ys", BufferKind::PerTrip(results.to_vec()), 100);
+            for op in [
+                OpKind::Control(Control::Loop),
+                copy(x, other, 0, 50),
+                copy(other, y, 0, 50),
+                OpKind::Control(Control::Repeat(2)),
+            ] {
+                p.push(op, LocId::UNKNOWN);
+            }
+            let uses = Uses::of(&p);
+            [0, 1].map(|i| uses.written_after_reads(&p, results[i], i as u32))
+        };
+        assert_eq!(free(false), [true, true]);
+        // The second repetition reads what the first has written over.
+        assert_eq!(free(true), [false, true]);
+    }
+
+    #[test]
     fn a_loop_reads_again_what_it_wrote() {
         let body = |x, y, z, inside: bool| {
             let control = |c| OpKind::Control(c);

@@ -163,6 +163,14 @@ fn program() -> Program {
     control(&mut p, Control::Switch(2));
     control(&mut p, Control::NextBranch);
     control(&mut p, Control::Loop);
+    let members = vec![scratch; 12];
+    let each = p.add_buffer("each", BufferKind::PerTrip(members), 4096);
+    let hand_on = DmaPiece {
+        op: DmaOp::Copy,
+        src: rows(input, DType::F32, 32, 8),
+        dst: rows(each, DType::F32, 32, 8),
+    };
+    p.push(OpKind::Dma(vec![hand_on]), loc);
     control(&mut p, Control::Repeat(12));
     control(&mut p, Control::EndSwitch);
     let tensor = |name: &str, alias| IoTensor {
@@ -258,6 +266,38 @@ proptest::proptest! {
         let start = at.index(text.len());
         let end = (start + cut).min(text.len());
         let _ = parse(&format!("{}{with}{}", &text[..start], &text[end..]));
+    }
+}
+
+#[test]
+fn what_is_per_trip_has_a_buffer_for_each_repetition() {
+    let wrong = |times: u32, members: Vec<u32>, inside: bool| {
+        let mut p = Program::default();
+        let x = p.add_buffer("x", BufferKind::Scratch, 1024);
+        p.add_buffer("small", BufferKind::Scratch, 512);
+        let members = members.into_iter().map(BufferId).collect();
+        let each = p.add_buffer("each", BufferKind::PerTrip(members), 1024);
+        let copy = DmaPiece {
+            op: DmaOp::Copy,
+            src: rows(x, DType::F32, 32, 8),
+            dst: rows(each, DType::F32, 32, 8),
+        };
+        p.push(OpKind::Control(Control::Loop), LocId::UNKNOWN);
+        if inside {
+            p.push(OpKind::Dma(vec![copy.clone()]), LocId::UNKNOWN);
+        }
+        p.push(OpKind::Control(Control::Repeat(times)), LocId::UNKNOWN);
+        if !inside {
+            p.push(OpKind::Dma(vec![copy]), LocId::UNKNOWN);
+        }
+        verify(&p).err().map(|e| e.message)
+    };
+    assert_eq!(wrong(2, vec![0, 0], true), None);
+    let text = |wrong: Option<String>| wrong.unwrap_or_default();
+    assert!(text(wrong(2, vec![0, 0], false)).contains("in no loop that counts"));
+    assert!(text(wrong(3, vec![0, 0], true)).contains("2 buffers for 3 repetitions"));
+    for members in [vec![0, 1], vec![0, 2], vec![0, 9]] {
+        assert!(text(wrong(2, members, true)).contains("missing, per trip or of another size"));
     }
 }
 
