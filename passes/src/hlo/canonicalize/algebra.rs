@@ -43,6 +43,8 @@ pub(super) fn unary(b: &mut Builder<'_>, op: OpId, kind: UnaryOp) -> Result<Rewr
     if real && kind == Imag {
         return Ok(b.like_f(x, 0.0)?.into());
     }
+    // The negation of an unsigned number is another one, and its magnitude too.
+    let unsigned = b.tensor(x).is_ok_and(|t| t.dtype.class() == DTypeClass::Unsigned);
     let Some(inner) = b.func.def(x) else {
         return Ok(Rewrite::Keep);
     };
@@ -56,7 +58,7 @@ pub(super) fn unary(b: &mut Builder<'_>, op: OpId, kind: UnaryOp) -> Result<Rewr
             Floor | Ceil | RoundNearestAfz | RoundNearestEven,
             OpKind::Unary(Floor | Ceil | RoundNearestAfz | RoundNearestEven),
         ) => x.into(),
-        (Abs, OpKind::Unary(Negate)) if real => {
+        (Abs, OpKind::Unary(Negate)) if real && !unsigned => {
             let y = inner_op.operands[0];
             b.unary(Abs, y)?.into()
         }

@@ -220,6 +220,20 @@ fn a_message_to_another_device_stays() -> Result<()> {
 }
 
 #[test]
+fn the_magnitude_of_a_negation_is_that_of_the_number_unless_it_is_unsigned() -> Result<()> {
+    let program = |dtype| {
+        module(&[(dtype, &[4])], |b, args| {
+            let x = b.unary(UnaryOp::Negate, args[0])?;
+            Ok(vec![b.unary(UnaryOp::Abs, x)?])
+        })
+    };
+    assert_eq!(simplified(&mut program(F32))?, ["abs"]);
+    assert_eq!(simplified(&mut program(I32))?, ["abs"]);
+    assert_eq!(simplified(&mut program(U32))?, ["negate", "abs"]);
+    Ok(())
+}
+
+#[test]
 fn a_second_run_changes_nothing() -> Result<()> {
     let mut m = module(&[(F32, &[4, 4])], |b, args| {
         let x = b.transpose(args[0], &[1, 0])?;
