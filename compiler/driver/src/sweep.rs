@@ -423,6 +423,27 @@ mod tests {
     }
 
     #[test]
+    fn a_smaller_array_takes_longer_and_computes_the_same() {
+        let text = "func.func public @main(%x: tensor<96x256xf32>, %w: tensor<256x512xf32>) -> tensor<96x512xf32> {
+          %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : (tensor<96x256xf32>, tensor<256x512xf32>) -> tensor<96x512xf32>
+          return %0 : tensor<96x512xf32>
+        }";
+        let model = Frontend::read(text.as_bytes(), "m").unwrap();
+        for side in ["pe.rows=32,64,128", "pe.columns=32,64,128"] {
+            let found = sweep(&model, &[side.parse().unwrap()], &CompileOptions::default(), false).unwrap();
+            let latency = |i: usize| {
+                let point = &found.points[i];
+                point
+                    .summary
+                    .as_ref()
+                    .unwrap_or_else(|| panic!("{side}: {:?}", point.error))
+                    .latency_us
+            };
+            assert!(latency(0) > latency(1) && latency(1) > latency(2), "{side}");
+        }
+    }
+
+    #[test]
     fn wrong_parameters_are_told() {
         assert!("pe.rows".parse::<Vary>().is_err() && "pe.rows=fast".parse::<Vary>().is_err());
         let wrong: [Vary; 1] = ["sbuf.size=1".parse().unwrap()];

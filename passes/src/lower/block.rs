@@ -13,6 +13,7 @@ use ferrite_ir::tile::{ApDim, ApDims, DmaOp, DmaPiece, HbmAccess, Inst, Mem, Mem
 use smallvec::SmallVec;
 
 use super::Lower;
+use super::array::in_parts;
 use super::view::{RowBox, StorageId, StridedView, ViewDim, ViewDims, merged, row_boxes};
 
 /// What distinguishes cached tiles of the same block.
@@ -313,7 +314,14 @@ fn repeats(dims: &[ViewDim]) -> bool {
 
 impl Lower<'_> {
     pub(super) fn emit(&mut self, kind: OpKind) {
-        self.program.push(kind, self.loc);
+        match kind {
+            OpKind::Matmul { .. } => {
+                for part in in_parts(kind, self.machine) {
+                    self.program.push(part, self.loc);
+                }
+            }
+            other => self.program.push(other, self.loc),
+        }
     }
 
     pub(super) fn inst(&mut self, mut inst: Inst<View>) {

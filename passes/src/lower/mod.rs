@@ -28,6 +28,7 @@
 //! Every value is written to HBM when it is computed *and* stays in the cache of tiles; a store whose buffer is never
 //! loaded is removed at the end. So residency on chip is the normal case, and memory the fallback that always works.
 
+mod array;
 mod assemble;
 mod block;
 mod cleanup;
