@@ -125,6 +125,7 @@ impl Registry {
             .hlo(|| hlo::legalize::LegalizeConvolution)
             .hlo(|| hlo::legalize::LegalizeData)
             .hlo(|| hlo::legalize::LegalizeGather)
+            .hlo(|| hlo::legalize::int64::LegalizeInt64)
             .hlo(|| hlo::legalize::LegalizeIntegerContraction)
             .hlo(|| hlo::legalize::LegalizeLinearAlgebra)
             .hlo(|| hlo::LegalizeQuantized)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! // RUN: canonicalize, remove-dead-ops               (a pipeline's text; empty to print only)
-//! // OPTIONS: auto-cast=all auto-cast-type=fp16       (optional; also target=NAME and generic)
+//! // OPTIONS: auto-cast=all auto-cast-type=fp16       (optional; also target=NAME, native-int64 and generic)
 //! // EVAL: exact | skip | atol=1e-3 rtol=1e-2         (optional; a few units in the last place otherwise)
 //! // CHECK: stablehlo.add                             (optional; texts that the output has, in this order)
 //! // CHECK-NOT: stablehlo.transpose                   (optional; a text that it has not)
@@ -210,6 +210,7 @@ fn option(found: &mut Directives<'_>, word: &str) -> Result<(), String> {
         ("auto-cast-type", _) => options.auto_cast_type = options::cast_type(value).map_err(|e| e.to_string())?,
         ("target", _) => options.target = value.to_string(),
         ("disable-mixed-precision-accumulation", "true") => options.mixed_precision_accumulation = false,
+        ("native-int64", "true") => options.native_int64 = true,
         ("generic", "true") => found.generic = true,
         _ => return Err(format!("`{word}` is no option of a filetest")),
     }

@@ -6,7 +6,7 @@ use ferrite_passes::pass::{AnyPass, Level, PassContext};
 use ferrite_passes::program::Program;
 
 use crate::catalogue;
-use crate::options::CompileOptions;
+use crate::options::{CompileOptions, has_native_int64};
 use crate::record::Recorder;
 
 /// Runs passes in order, up to the one after which the options say to stop. Returns their warnings.
@@ -23,7 +23,8 @@ pub fn run(
 ) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
     let passes = up_to(passes, options.stop_after.as_deref()).map_err(|e| vec![e])?;
     check_levels(program.level(), passes).map_err(|e| vec![e])?;
-    let asked = options.for_passes();
+    let mut asked = options.for_passes();
+    asked.native_int64 &= has_native_int64(machine);
     let mut cx = PassContext::new(machine, &asked);
     for pass in passes {
         if let (Program::Hlo(module), true) = (&*program, pass.about.result != Level::Hlo) {

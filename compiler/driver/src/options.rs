@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ferrite_ir::diag::{Code, Diagnostic};
-use ferrite_ir::machine::MachineModel;
+use ferrite_ir::machine::{Generation, MachineModel};
 pub use ferrite_passes::hlo::bind_dimensions::DimBinding;
 pub use ferrite_passes::options::{AutoCast, CastType};
 
@@ -167,6 +167,8 @@ pub struct CompileOptions {
     pub mixed_precision_accumulation: bool,
     /// Integer operations that may lose width.
     pub integer_downcast: IntegerDowncast,
+    /// 64-bit integers keep their width (the first generation of targets has none).
+    pub native_int64: bool,
     /// F8E4M3FN operands are taken as F8E4M3 (their bytes reinterpreted).
     pub fp8_e4m3fn_as_e4m3: bool,
     /// Physical cores of a logical core, each with a program of its own: `--lnc`.
@@ -218,6 +220,7 @@ impl Default for CompileOptions {
             auto_cast_type: CastType::default(),
             mixed_precision_accumulation: true,
             integer_downcast: IntegerDowncast::default(),
+            native_int64: false,
             fp8_e4m3fn_as_e4m3: false,
             logical_core: 1,
             max_instructions: DEFAULT_MAX_INSTRUCTIONS,
@@ -257,6 +260,7 @@ impl CompileOptions {
             auto_cast: self.auto_cast,
             auto_cast_type: self.auto_cast_type,
             mixed_precision_accumulation: self.mixed_precision_accumulation,
+            native_int64: self.native_int64,
             opt_level: self.opt_level.number(),
             input_names: self.input_names.clone(),
             output_names: self.output_names.clone(),
@@ -264,6 +268,11 @@ impl CompileOptions {
             ..Default::default()
         }
     }
+}
+
+/// Whether a target keeps 64-bit integers when asked to: all but the first generation (documented).
+pub fn has_native_int64(machine: &MachineModel) -> bool {
+    machine.generation != Generation::V2
 }
 
 /// The error of a wrong option value.

@@ -55,6 +55,7 @@ const CORE: &[&str] = &[
     "legalize-linear-algebra", // real or complex alike, as long as both are one type
     "legalize-complex", // after auto-cast, whose types its products must not take; its functions are expanded
     "legalize-64bit", // before folding, so that nothing is folded in a type that the device does not have
+    "legalize-int64", // what stays 64 bits wide, as words; again behind what it does not look into
     "fold-constants",
     "recognize-activations", // before their parts become formulas
     "expand-ops",            // formulas over what the device has; leaves top_k
@@ -67,9 +68,11 @@ const CORE: &[&str] = &[
     "legalize-window",
     "legalize-gather",
     "legalize-scatter",
+    "legalize-int64",
     "legalize-reduce",
     "sum-by-matmul",
     "legalize-data",
+    "legalize-int64",
     "remove-barriers", // nothing is reordered across them any more
     "canonicalize",    // identities that legalization left
     "remove-dead-ops",
@@ -85,6 +88,7 @@ const BALANCED: &[&str] = &[
     "legalize-linear-algebra",
     "legalize-complex",
     "legalize-64bit",
+    "legalize-int64",
     "fold-constants",
     "merge-equal-ops", // early: what is expanded once need not be twice
     "recognize-activations",
@@ -101,9 +105,11 @@ const BALANCED: &[&str] = &[
     "legalize-window",
     "legalize-gather",
     "legalize-scatter",
+    "legalize-int64",
     "legalize-reduce",
     "sum-by-matmul",
     "legalize-data",
+    "legalize-int64",
     "remove-barriers",
     "fold-constants", // index arithmetic of gathers and scatters
     "canonicalize",

@@ -355,4 +355,128 @@ mod tests {
         let integers = Tensor::from_i32(&[1], &[7]).unwrap();
         assert_eq!(default_tolerance(&integers, Some(DType::BF16)), Tolerance::default());
     }
+
+    /// Everything that 64-bit integers can do, on values that need all their bits.
+    const WIDE: &str = r#"
+func.func public @main(%x: tensor<8xi64>, %y: tensor<8xi64>, %u: tensor<8xui64>, %f: tensor<8xf32>, %i: tensor<i64>)
+    -> (tensor<8xi64>, tensor<8xi64>, tensor<8xi64>, tensor<8xi64>, tensor<8xi64>, tensor<8xi64>, tensor<8xui64>, tensor<8xi1>,
+        tensor<8xi64>, tensor<8xi64>, tensor<8xf32>, tensor<8xi64>, tensor<i64>, tensor<i64>, tensor<8xi64>, tensor<2xi64>,
+        tensor<8xui64>, tensor<8xf32>, tensor<8xi64>, tensor<4x2xi64>, tensor<i64>) {
+  %big = stablehlo.constant dense<5000000000> : tensor<8xi64>
+  %s0 = stablehlo.add %x, %y : tensor<8xi64>
+  %sum = stablehlo.subtract %s0, %big : tensor<8xi64>
+  %product = stablehlo.multiply %x, %y : tensor<8xi64>
+  %quotient = stablehlo.divide %x, %y : tensor<8xi64>
+  %rest = stablehlo.remainder %x, %y : tensor<8xi64>
+  %seven = stablehlo.constant dense<[0, 1, 31, 32, 33, 63, 64, -1]> : tensor<8xi64>
+  %left = stablehlo.shift_left %x, %seven : tensor<8xi64>
+  %right = stablehlo.shift_right_arithmetic %x, %seven : tensor<8xi64>
+  %amount = stablehlo.convert %seven : (tensor<8xi64>) -> tensor<8xui64>
+  %logical = stablehlo.shift_right_logical %u, %amount : tensor<8xui64>
+  %less = stablehlo.compare LT, %x, %y : (tensor<8xi64>, tensor<8xi64>) -> tensor<8xi1>
+  %largest = stablehlo.maximum %x, %y : tensor<8xi64>
+  %chosen = stablehlo.select %less, %largest, %big : tensor<8xi1>, tensor<8xi64>
+  %floats = stablehlo.convert %x : (tensor<8xi64>) -> tensor<8xf32>
+  %whole = stablehlo.convert %f : (tensor<8xf32>) -> tensor<8xi64>
+  %zero = stablehlo.constant dense<0> : tensor<i64>
+  %total = stablehlo.reduce(%x init: %zero) applies stablehlo.add across dimensions = [0] : (tensor<8xi64>, tensor<i64>) -> tensor<i64>
+  %least = stablehlo.reduce(%x init: %zero) applies stablehlo.minimum across dimensions = [0] : (tensor<8xi64>, tensor<i64>) -> tensor<i64>
+  %sorted = "stablehlo.sort"(%x) <{dimension = 0 : i64}> ({
+  ^bb0(%a: tensor<i64>, %b: tensor<i64>):
+    %c = stablehlo.compare LT, %a, %b : (tensor<i64>, tensor<i64>) -> tensor<i1>
+    stablehlo.return %c : tensor<i1>
+  }) : (tensor<8xi64>) -> tensor<8xi64>
+  %part = stablehlo.dynamic_slice %x, %i, sizes = [2] : (tensor<8xi64>, tensor<i64>) -> tensor<2xi64>
+  %ratio = stablehlo.divide %u, %amount : tensor<8xui64>
+  %unsigned = stablehlo.convert %u : (tensor<8xui64>) -> tensor<8xf32>
+  %size = stablehlo.abs %x : tensor<8xi64>
+  %zeros = stablehlo.count_leading_zeros %size : tensor<8xi64>
+  %ones = stablehlo.popcnt %x : tensor<8xi64>
+  %sign = stablehlo.sign %x : tensor<8xi64>
+  %counts0 = stablehlo.add %zeros, %ones : tensor<8xi64>
+  %counts = stablehlo.add %counts0, %sign : tensor<8xi64>
+  %square = stablehlo.reshape %x : (tensor<8xi64>) -> tensor<2x4xi64>
+  %turned = stablehlo.transpose %square, dims = [1, 0] : (tensor<2x4xi64>) -> tensor<4x2xi64>
+  %one = stablehlo.constant dense<1> : tensor<i64>
+  %end = stablehlo.constant dense<9> : tensor<i64>
+  %three = stablehlo.constant dense<-300000000000> : tensor<i64>
+  %n, %power = stablehlo.while(%k = %zero, %p = %one) : tensor<i64>, tensor<i64>
+  cond {
+    %more = stablehlo.compare LT, %k, %end : (tensor<i64>, tensor<i64>) -> tensor<i1>
+    stablehlo.return %more : tensor<i1>
+  } do {
+    %k1 = stablehlo.add %k, %one : tensor<i64>
+    %p1 = stablehlo.multiply %p, %three : tensor<i64>
+    stablehlo.return %k1, %p1 : tensor<i64>, tensor<i64>
+  }
+  return %sum, %product, %quotient, %rest, %left, %right, %logical, %less, %chosen, %largest, %floats, %whole, %total, %least,
+    %sorted, %part, %ratio, %unsigned, %counts, %turned, %power : tensor<8xi64>, tensor<8xi64>, tensor<8xi64>, tensor<8xi64>,
+    tensor<8xi64>, tensor<8xi64>, tensor<8xui64>, tensor<8xi1>, tensor<8xi64>, tensor<8xi64>, tensor<8xf32>, tensor<8xi64>,
+    tensor<i64>, tensor<i64>, tensor<8xi64>, tensor<2xi64>, tensor<8xui64>, tensor<8xf32>, tensor<8xi64>, tensor<4x2xi64>,
+    tensor<i64>
+}
+"#;
+
+    fn bytes(values: &[i64]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn native_64_bit_integers_are_exact_on_later_targets() {
+        let folder = tempfile::tempdir().unwrap();
+        let (model, inputs) = (folder.path().join("m.mlir"), folder.path().join("in.npz"));
+        std::fs::write(&model, WIDE).unwrap();
+        let x = [
+            0,
+            -1,
+            i64::MIN,
+            i64::MAX,
+            5_000_000_007,
+            -12_345_678_901_234,
+            1 << 32,
+            -(1 << 31),
+        ];
+        let y = [3, 0, -1, 2, -7_000_000_001, 4_294_967_297, i64::MIN, 10];
+        let u = [0, -1, i64::MIN, 1, 1 << 33, (1 << 40) - 1, 0x7FFF_FF80_0000_0001, 77];
+        let floats = [0.0f32, -1.5, 3e9, -8e18, 1e19, f32::NAN, -0.99, 16_777_217.0];
+        let of = |shape: &[i64], dtype, bytes: Vec<u8>| {
+            let ty = ferrite_ir::hlo::TensorType::new(dtype, shape);
+            Tensor::new(ty, &bytes).unwrap()
+        };
+        let tensors = [
+            of(&[8], DType::I64, bytes(&x)),
+            of(&[8], DType::I64, bytes(&y)),
+            of(&[8], DType::U64, bytes(&u)),
+            Tensor::from_f32(&[8], &floats).unwrap(),
+            of(&[], DType::I64, bytes(&[1 << 40])),
+        ];
+        arrays::write_numbered(&inputs, "arg", &tensors).unwrap();
+        for (target, native, exact) in [("trn2", true, true), ("inf2", true, false)] {
+            let options = ValidateOptions {
+                compile: CompileOptions {
+                    target: target.to_string(),
+                    native_int64: native,
+                    ..CompileOptions::default()
+                },
+                rtol: None,
+                atol: None,
+                timeline: false,
+                seed: None,
+            };
+            let done = files(&model, Some(&inputs), None, &options);
+            if !exact {
+                // In 32 bits, where the constants do not fit.
+                assert_eq!(done.err().unwrap()[0].code, Code::Ncc("ESFH002"));
+                continue;
+            }
+            let report = done.unwrap_or_else(|e| panic!("{e:?}")).report;
+            let wrong: Vec<_> = report
+                .outputs
+                .iter()
+                .filter(|o| !o.ok)
+                .map(|o| (o.index, o.interpreter.clone()))
+                .collect();
+            assert!(report.ok, "{wrong:?}");
+        }
+    }
 }

@@ -214,7 +214,9 @@ impl Lower<'_> {
         let width = (total + partitions - 1) / partitions;
         let width = width.min(self.machine.psum.bytes_per_bank as i64 / dtype.bytes() as i64);
         let tile = self.new_tile(Space::Sbuf, partitions, width, dtype, "fill");
+        // No engine sets elements of 64 bits: those come from the constant.
         let known = match self.splat_int_of(value) {
+            _ if dtype.bytes() > 4 => None,
             Some(x) => Some(super::elementwise::Arg::Integer(x)),
             None => self.splat_of(value).map(super::elementwise::Arg::Number),
         };

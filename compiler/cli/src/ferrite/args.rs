@@ -318,6 +318,9 @@ pub struct CompileFlags {
     /// Accumulate in the operands' type rather than in fp32.
     #[arg(long)]
     pub disable_mixed_precision_accumulation: bool,
+    /// Compute 64-bit integers in 64 bits rather than 32 (trn2 and later).
+    #[arg(long)]
+    pub native_int64: bool,
     /// Physical cores of a logical core: as many programs in the NEFF, of which the first does the work.
     #[arg(long = "lnc", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
     pub logical_core: u32,
@@ -354,6 +357,7 @@ impl CompileFlags {
                 CastTo::Fp8E4m3 => CastType::Fp8E4m3,
             },
             mixed_precision_accumulation: !self.disable_mixed_precision_accumulation,
+            native_int64: self.native_int64,
             logical_core: self.logical_core,
             max_instructions: self.max_instructions,
             dump_ir: self.pass.dump_ir.clone(),

@@ -96,7 +96,7 @@ pub const TABLE: &[Entry] = &[
     entry(Opt::AutoCastType, Arity::Value, &["--auto-cast-type"], "bf16, fp16, tf32 or fp8_e4m3 (default bf16)"),
     entry(Opt::MixedPrecisionOn, Arity::Flag, &["--enable-mixed-precision-accumulation"], "accumulate in fp32 (default)"),
     entry(Opt::MixedPrecisionOff, Arity::Flag, &["--disable-mixed-precision-accumulation"], "accumulate in the operands' type"),
-    entry(Opt::NativeInt64, Arity::Value, &["--native-int64"], "default or disabled; `enabled` is not supported yet"),
+    entry(Opt::NativeInt64, Arity::Value, &["--native-int64"], "enabled, disabled or default: whether 64-bit integers are computed in 64 bits (default no; never on trn1 and inf2)"),
     entry(Opt::IntegerDowncast, Arity::Value, &["--implicit-integer-downcast"], "default, all, none, or a comma list of dot, scatter, all_reduce, reduce_scatter, pow"),
     entry(Opt::LogicalCores, Arity::Value, &["--logical-nc-config", "--lnc", "-lnc"], "physical cores of a logical core: 1 or 2 (default 2 on trn2 and trn3, 1 elsewhere)"),
     entry(Opt::DistributionStrategy, Arity::Value, &["--distribution-strategy", "--distribution_strategy"], "llm-training: a hint, noted in the log"),
@@ -188,6 +188,14 @@ pub fn settings(given: &[Given]) -> Result<Settings, Vec<Diagnostic>> {
     }
     if !given.iter().any(|g| g.option == Some(Opt::Target)) {
         s.notes.push(format!("no `--target`: compiling for {DEFAULT_TARGET}"));
+    }
+    let narrow = MachineModel::target(&s.compile.target).is_ok_and(|m| !options::has_native_int64(&m));
+    if s.compile.native_int64 && narrow {
+        let text = format!(
+            "`--native-int64 enabled` has no effect: {} computes in 32 bits",
+            s.compile.target
+        );
+        s.notes.push(text);
     }
     if let Err(error) = seen.check_cores(&mut s) {
         errors.push(error);
@@ -286,13 +294,8 @@ fn apply(given: &Given, s: &mut Settings, seen: &mut Seen) -> Result<(), Diagnos
         Opt::AutoCast => s.compile.auto_cast = options::auto_cast(value)?,
         Opt::AutoCastType => s.compile.auto_cast_type = options::cast_type(value)?,
         Opt::NativeInt64 => match value {
-            "default" | "disabled" => {}
-            "enabled" => {
-                return Err(
-                    Diagnostic::error(Code::Unsupported, "64-bit integers are not computed natively yet")
-                        .help("leave `--native-int64` out: they are then computed in 32 bits"),
-                );
-            }
+            "default" | "disabled" => s.compile.native_int64 = false,
+            "enabled" => s.compile.native_int64 = true,
             _ => return Err(bad_value(name, value, "default, enabled or disabled")),
         },
         Opt::IntegerDowncast => s.compile.integer_downcast = IntegerDowncast::from_name(value)?,
@@ -361,19 +364,19 @@ fn apply(given: &Given, s: &mut Settings, seen: &mut Seen) -> Result<(), Diagnos
                 s.notes.push(format!("`{name}`: `{word}` has no effect"));
             }
         }
-        Opt::ExecuteRepetition if value == "1" => {}
         Opt::ExecuteRepetition => {
-            return Err(
-                Diagnostic::error(Code::Unsupported, format!("`{name} {value}` is not supported"))
-                    .help("leave it out, and run the NEFF as often as wanted"),
-            );
+            if number::<u64>(name, value)? != 1 {
+                s.notes.push(format!(
+                    "`{name} {value}`: a NEFF runs once whenever the runtime starts it"
+                ));
+            }
         }
-        Opt::PipelineCores if value == "1" => {}
         Opt::PipelineCores => {
-            return Err(Diagnostic::error(
-                Code::Unsupported,
-                format!("a pipeline over {value} cores is not supported"),
-            ));
+            if number::<u64>(name, value)? != 1 {
+                s.notes.push(format!(
+                    "`{name} {value}`: the program is for one core, not cut over several"
+                ));
+            }
         }
         Opt::FastMath => fast_math(value, s)?,
         Opt::Fp32Cast => fp32_cast(name, value, s)?,
@@ -539,17 +542,42 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused() {
         for line in [
-            &["--native-int64", "enabled"][..],
+            &["--native-int64", "perhaps"][..],
             &["--target", "inf1"],
             &["--framework", "TENSORFLOW"],
             &["--hbm-scratchpad-page-size=1000"],
-            &["--execute-repetition=5"],
+            &["--execute-repetition=often"],
+            &["--neuroncore-pipeline-cores=all"],
             &["--pipeline", "tensorize", "SaveTemps"],
         ] {
             assert!(parse(line).is_err(), "{line:?}");
         }
         let error = &parse(&["--target", "inf2", "--lnc", "2"]).unwrap_err()[0];
         assert_eq!(error.code, Code::Ncc("EARG001"));
+    }
+
+    #[test]
+    fn what_older_clients_count_is_noted() {
+        let s = parse(&["--execute-repetition=5", "--neuroncore-pipeline-cores", "4"]).unwrap();
+        for name in ["--execute-repetition 5", "--neuroncore-pipeline-cores 4"] {
+            assert!(s.notes.iter().any(|n| n.contains(name)), "{:?}", s.notes);
+        }
+        assert!(
+            parse(&["--execute-repetition=1"])
+                .unwrap()
+                .notes
+                .iter()
+                .all(|n| !n.contains("repetition"))
+        );
+    }
+
+    #[test]
+    fn native_integers_are_those_of_later_targets() {
+        let on = |target: &str| parse(&["--native-int64", "enabled", "--target", target]).unwrap();
+        assert!(on("trn2").compile.native_int64 && !on("trn2").notes.iter().any(|n| n.contains("int64")));
+        assert!(on("trn1").notes.iter().any(|n| n.contains("--native-int64")));
+        let off = parse(&["--native-int64=enabled", "--native-int64=default", "--target=trn2"]).unwrap();
+        assert!(!off.compile.native_int64);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod convolution;
 pub mod data;
 pub mod fourier;
 pub mod gather;
+pub mod int64;
 pub mod integer_contraction;
 pub mod linear_algebra;
 pub mod random;

@@ -114,6 +114,12 @@ impl Words<'_, '_> {
     }
 }
 
+/// High and low word of the products of `ui32` tensors of one shape.
+pub(super) fn multiply_wide(b: &mut Builder<'_>, x: ValueId, y: ValueId) -> Step<(ValueId, ValueId)> {
+    let ty = b.func.tensor(x).clone();
+    Words { b, ty }.multiply_wide(x, y)
+}
+
 /// The 20 rounds of Threefry-2x32.
 fn threefry(w: &mut Words<'_, '_>, key: [ValueId; 2], counter: [ValueId; 2]) -> Step<[ValueId; 2]> {
     const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
