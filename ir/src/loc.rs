@@ -1,6 +1,10 @@
 //! Source locations: where an operation stands in the input file and where the model's author wrote it.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Index of a location in a [`LocTable`]. `LocId::UNKNOWN` stands for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,21 +49,59 @@ pub enum Source {
         /// The name.
         name: String,
         /// The location it names.
-        child: Option<Box<Source>>,
+        child: Option<Part>,
     },
     /// A call: `callee` inlined at `caller`.
     CallSite {
         /// Inside the called function.
-        callee: Box<Source>,
+        callee: Part,
         /// Where the call stands.
-        caller: Box<Source>,
+        caller: Part,
     },
     /// Several places merged into one operation.
     Fused(Vec<Source>),
 }
 
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// A place that is part of another one. Shared: in a traced program a call or a file is part of the places of thousands of
+/// operations.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Part(Arc<Source>);
+
+impl From<Source> for Part {
+    fn from(source: Source) -> Part {
+        Part(Arc::new(source))
+    }
+}
+
+impl Deref for Part {
+    type Target = Source;
+
+    fn deref(&self) -> &Source {
+        &self.0
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// As what it holds: that it is shared does not show.
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Part, D::Error> {
+        Source::deserialize(deserializer).map(Part::from)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::File { file, line, .. } => write!(f, "{file}:{line}"),
             Source::Name {
@@ -92,6 +134,11 @@ impl Default for LocTable {
 }
 
 impl LocTable {
+    /// Makes room for about this many locations more.
+    pub fn reserve(&mut self, count: usize) {
+        self.entries.reserve(count);
+    }
+
     /// Adds a location.
     pub fn add(&mut self, location: Location) -> LocId {
         if location == Location::default() {

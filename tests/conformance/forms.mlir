@@ -131,3 +131,25 @@ func.func @async(%a: tensor<4x4xf32>) -> tensor<2x4xf32> {
   return %2 : tensor<2x4xf32>
 }
 func.func @main() { return }
+// -----
+// Arguments of a loop that know less of a size than its operands: no custom form says that.
+func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = "stablehlo.while"(%x) ({
+  ^bb0(%a: tensor<4x?xf32, #stablehlo.bounds<?, 8>>):
+    %c = stablehlo.constant dense<false> : tensor<i1>
+    stablehlo.return %c : tensor<i1>
+  }, {
+  ^bb0(%a: tensor<4x?xf32, #stablehlo.bounds<?, 8>>):
+    stablehlo.return %a : tensor<4x?xf32, #stablehlo.bounds<?, 8>>
+  }) : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %0 : tensor<4x8xf32>
+}
+// -----
+// Shardings that the custom form could not hold.
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = "sdy.manual_computation"(%x) <{in_shardings = #sdy.sharding_per_value<[<@mesh, [{}]>]>, out_shardings = #sdy.sharding_per_value<[]x>, manual_axes = #sdy<manual_axes>}> ({
+  ^bb0(%a: tensor<4xf32>):
+    "sdy.return"(%a) : (tensor<4xf32>) -> ()
+  }) : (tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

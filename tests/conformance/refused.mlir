@@ -55,3 +55,10 @@ func.func @main(%x: tensor<f32>) -> tensor<f32> {
 ^bb1(%y: tensor<f32>):
   return %y : tensor<f32>
 }
+// -----
+// expect-error: the visibility of `main` must be `public`, `private` or `nested`, not `"ubplic"`
+"builtin.module"() ({
+  "func.func"() <{function_type = () -> (), sym_name = "main", sym_visibility = "ubplic"}> ({
+    "func.return"() : () -> ()
+  }) : () -> ()
+}) : () -> ()

@@ -209,6 +209,12 @@ impl Func {
             .collect()
     }
 
+    /// Makes room for about this many operations more.
+    pub fn reserve(&mut self, operations: usize) {
+        self.ops.reserve(operations);
+        self.values.reserve(operations);
+    }
+
     /// Adds an empty region, to be owned by an operation.
     pub fn add_region(&mut self) -> RegionId {
         self.regions.push(Region::default());
@@ -243,9 +249,9 @@ impl Func {
         let id = OpId(self.ops.len() as u32);
         self.ops.push(Op {
             kind,
-            operands: operands.into(),
+            operands: SmallVec::from_slice(operands),
             results: SmallVec::new(),
-            regions: regions.into(),
+            regions: SmallVec::from_slice(regions),
             loc,
             attrs: None,
         });

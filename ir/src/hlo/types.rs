@@ -13,7 +13,7 @@ pub type Dims = SmallVec<[i64; 6]>;
 pub const DYNAMIC: i64 = i64::MIN;
 
 /// Element type and shape of a tensor.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct TensorType {
     /// Element type; the storage type if the tensor is quantized.
     pub dtype: DType,
@@ -64,6 +64,17 @@ impl Quantization {
             counts[dim] = usize::try_from(shape[dim] / size).ok()?.max(1);
         }
         Some(counts)
+    }
+}
+
+impl Clone for TensorType {
+    /// Copies the sizes as one block of memory: what is derived copies them one by one, and types are copied by the million.
+    fn clone(&self) -> Self {
+        TensorType {
+            dtype: self.dtype,
+            shape: Dims::from_slice(&self.shape),
+            extra: self.extra.clone(),
+        }
     }
 }
 

@@ -10,9 +10,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smallvec::SmallVec;
+
 use super::build::yielded;
 use super::func::{Func, OpId, RegionId, ValueId};
-use super::infer::{Violation, check_type, compatible, infer};
+use super::infer::{Violation, check, check_type, compatible};
 use super::module::Module;
 use super::ops::OpKind;
 use super::types::{TensorType, Type};
@@ -198,10 +200,10 @@ impl Checker<'_, '_> {
         if !sound || self.errors.len() > before {
             return;
         }
-        let types: Vec<&Type> = op.operands.iter().map(|&v| func.ty(v)).collect();
-        let yields: Vec<Vec<Type>> = op.regions.iter().map(|&r| yielded(func, r)).collect();
-        let results: Vec<Type> = op.results.iter().map(|&v| func.ty(v).clone()).collect();
-        let checked = infer(&op.kind, &types, &yields, Some(&results))
+        let types: SmallVec<[&Type; 4]> = op.operands.iter().map(|&v| func.ty(v)).collect();
+        let yields: SmallVec<[Vec<Type>; 2]> = op.regions.iter().map(|&r| yielded(func, r)).collect();
+        let results: SmallVec<[Type; 1]> = op.results.iter().map(|&v| func.ty(v).clone()).collect();
+        let checked = check(&op.kind, &types, &yields, &results)
             .and_then(|_| check_block_arguments(func, id, &types, &results))
             .and_then(|()| self.calls(id, &types, &results));
         if let Err(violation) = checked {
@@ -265,6 +267,9 @@ fn flatten(types: &[Type]) -> Vec<Type> {
 fn check_block_arguments(func: &Func, id: OpId, operands: &[&Type], results: &[Type]) -> Result<(), Violation> {
     use OpKind::*;
     let op = func.op(id);
+    if op.regions.is_empty() {
+        return Ok(());
+    }
     let owned: Vec<Type> = operands.iter().map(|&t| t.clone()).collect();
     let scalars = |types: &[Type]| -> Vec<Type> {
         types

@@ -51,10 +51,10 @@ impl<'a> Parser<'a> {
     /// `{a = 1, b}`.
     pub(super) fn dictionary(&mut self) -> Parsed<Vec<NamedAttr<'a>>> {
         self.lexer.expect("{", "before a dictionary")?;
-        let mut items: Vec<NamedAttr> = Vec::new();
         if self.lexer.eat("}") {
-            return Ok(items);
+            return Ok(Vec::new());
         }
+        let mut items: Vec<NamedAttr> = Vec::with_capacity(1);
         loop {
             self.lexer.skip_space();
             let start = self.lexer.position();
@@ -286,7 +286,7 @@ impl<'a> Parser<'a> {
     /// Checks that `text` is `0x` and an even number of hexadecimal digits, and returns the digits.
     pub(super) fn hex_digits(&self, text: &'a str, start: usize, end: usize) -> Parsed<&'a str> {
         match text.strip_prefix("0x") {
-            Some(digits) if digits.len() % 2 == 0 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(digits),
+            Some(digits) if digits.len().is_multiple_of(2) && is_hexadecimal(digits) => Ok(digits),
             _ => Err(self
                 .lexer
                 .error_at(start, end, "expected `0x` and pairs of hexadecimal digits")),
@@ -387,6 +387,13 @@ impl ElementList {
         }
         Ok(())
     }
+}
+
+/// Whether a text is nothing but hexadecimal digits. Looks at many at once: they may be most of a file.
+pub(crate) fn is_hexadecimal(text: &str) -> bool {
+    let all = |chunk: &[u8]| chunk.iter().fold(true, |all, b| all & b.is_ascii_hexdigit());
+    let (chunks, rest) = text.as_bytes().as_chunks::<64>();
+    chunks.iter().all(|chunk| all(chunk)) && all(rest)
 }
 
 /// Whether a type is a floating-point one.

@@ -28,17 +28,77 @@ pub(super) struct Lexer<'a> {
     position: usize,
 }
 
+/// Bits of [`CLASSES`]: what a byte may be part of.
+const START: u8 = 1;
+const BARE: u8 = 2;
+const SUFFIX: u8 = 4;
+const DIGIT: u8 = 8;
+/// Of the body of a plain tensor type, as in `2x?x3xf32`.
+const PLAIN: u8 = 16;
+
+/// The classes of each byte.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        let b = n as u8;
+        if b.is_ascii_alphabetic() || b == b'_' {
+            classes[n] |= START;
+        }
+        if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.') {
+            classes[n] |= BARE;
+        }
+        if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.' | b'-') {
+            classes[n] |= SUFFIX;
+        }
+        if b.is_ascii_digit() {
+            classes[n] |= DIGIT;
+        }
+        if b.is_ascii_alphanumeric() || b == b'?' {
+            classes[n] |= PLAIN;
+        }
+        n += 1;
+    }
+    classes
+};
+
+#[inline]
+fn is(b: u8, class: u8) -> bool {
+    CLASSES[usize::from(b)] & class != 0
+}
+
 pub(super) fn is_bare_start(b: u8) -> bool {
-    b.is_ascii_alphabetic() || b == b'_'
+    is(b, START)
 }
 
 pub(super) fn is_bare(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.')
+    is(b, BARE)
 }
 
 /// Characters of `%name`, `^name`, `@name` after the sigil.
 pub(super) fn is_suffix(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.' | b'-')
+    is(b, SUFFIX)
+}
+
+/// How many bytes at the beginning hold none of `stops`. Looks at many at once: strings may be most of a file.
+fn run_without(bytes: &[u8], stops: [u8; 3]) -> usize {
+    let stop = |b: u8| (b == stops[0]) | (b == stops[1]) | (b == stops[2]);
+    // Most strings are short.
+    let (short, _) = bytes.split_at(bytes.len().min(48));
+    if let Some(found) = short.iter().position(|&b| stop(b)) {
+        return found;
+    }
+    let (chunks, _) = bytes.as_chunks::<32>();
+    let free = |chunk: &&[u8; 32]| !chunk.iter().fold(false, |found, &b| found | stop(b));
+    let start = 32 * chunks.iter().take_while(free).count();
+    let rest = &bytes[start..];
+    start + rest.iter().position(|&b| stop(b)).unwrap_or(rest.len())
+}
+
+/// Whether a text is an `open` with the `close` that matches it at the end, so that [`Lexer::bracketed`] reads all of it.
+pub(super) fn is_bracketed(text: &str, open: &str, close: u8) -> bool {
+    let mut lexer = Lexer::new(text);
+    u32::try_from(text.len()).is_ok() && lexer.bracketed(open, close).is_ok_and(|whole| whole == text)
 }
 
 impl<'a> Lexer<'a> {
@@ -68,7 +128,14 @@ impl<'a> Lexer<'a> {
         self.source.get(start..end).unwrap_or("")
     }
 
+    #[inline]
     pub(super) fn skip_space(&mut self) {
+        if matches!(self.raw(), 0..=b' ' | b'/') {
+            self.skip_space_and_comments();
+        }
+    }
+
+    fn skip_space_and_comments(&mut self) {
         loop {
             match self.bytes.get(self.position) {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.position += 1,
@@ -82,17 +149,27 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// The number of bytes from `start` on that are of a class.
+    #[inline]
+    fn run(&self, start: usize, class: u8) -> usize {
+        let rest = self.bytes.get(start..).unwrap_or(&[]);
+        rest.iter().position(|&b| !is(b, class)).unwrap_or(rest.len())
+    }
+
     /// The next byte without skipping; 0 at the end.
+    #[inline]
     pub(super) fn raw(&self) -> u8 {
         self.bytes.get(self.position).copied().unwrap_or(0)
     }
 
     /// The byte `n` places on, without skipping; 0 beyond the end.
+    #[inline]
     pub(super) fn raw_at(&self, n: usize) -> u8 {
         self.bytes.get(self.position + n).copied().unwrap_or(0)
     }
 
     /// The first byte of the next token; 0 at the end.
+    #[inline]
     pub(super) fn peek(&mut self) -> u8 {
         self.skip_space();
         self.raw()
@@ -104,9 +181,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// Takes the punctuation `token` if it is next.
+    #[inline]
     pub(super) fn eat(&mut self, token: &str) -> bool {
         self.skip_space();
-        let found = self.bytes[self.position..].starts_with(token.as_bytes());
+        let rest = &self.bytes[self.position..];
+        let found = match token.as_bytes() {
+            [one] => rest.first() == Some(one),
+            token => rest.starts_with(token),
+        };
         if found {
             self.position += token.len();
         }
@@ -114,25 +196,27 @@ impl<'a> Lexer<'a> {
     }
 
     /// Takes the punctuation `token`, or says that it was expected.
+    #[inline]
     pub(super) fn expect(&mut self, token: &str, context: &str) -> Parsed<()> {
         if self.eat(token) {
             return Ok(());
         }
-        Err(self.error(format!("expected `{token}` {context}")))
+        Err(self.expected(token, context))
+    }
+
+    #[cold]
+    fn expected(&self, token: &str, context: &str) -> Box<SyntaxError> {
+        self.error(format!("expected `{token}` {context}"))
     }
 
     /// The bare word that is next, without taking it.
     pub(super) fn peek_word(&mut self) -> Option<&'a str> {
         self.skip_space();
         let start = self.position;
-        if !self.bytes.get(start).copied().is_some_and(is_bare_start) {
+        if !is_bare_start(self.raw()) {
             return None;
         }
-        let length = self.bytes[start..]
-            .iter()
-            .position(|&b| !is_bare(b))
-            .unwrap_or(self.bytes.len() - start);
-        Some(self.slice(start, start + length))
+        Some(self.slice(start, start + self.run(start, BARE)))
     }
 
     /// Takes the bare word that is next.
@@ -142,9 +226,15 @@ impl<'a> Lexer<'a> {
         Some(word)
     }
 
+    /// Whether the bare word `word` is next.
+    pub(super) fn is_word(&mut self, word: &str) -> bool {
+        self.skip_space();
+        self.bytes[self.position..].starts_with(word.as_bytes()) && !is(self.raw_at(word.len()), BARE)
+    }
+
     /// Takes the bare word `word` if it is next.
     pub(super) fn eat_word(&mut self, word: &str) -> bool {
-        let found = self.peek_word() == Some(word);
+        let found = self.is_word(word);
         if found {
             self.position += word.len();
         }
@@ -161,10 +251,7 @@ impl<'a> Lexer<'a> {
     /// The characters of a name after its sigil, without skipping space.
     pub(super) fn suffix(&mut self, what: &str) -> Parsed<&'a str> {
         let start = self.position;
-        let length = self.bytes[start..]
-            .iter()
-            .position(|&b| !is_suffix(b))
-            .unwrap_or(self.bytes.len() - start);
+        let length = self.run(start, SUFFIX);
         if length == 0 {
             return Err(self.error(format!("expected a name after `{what}`")));
         }
@@ -175,10 +262,7 @@ impl<'a> Lexer<'a> {
     /// Decimal digits, without skipping space.
     pub(super) fn digits(&mut self) -> Option<&'a str> {
         let start = self.position;
-        let length = self.bytes[start..]
-            .iter()
-            .position(|b| !b.is_ascii_digit())
-            .unwrap_or(self.bytes.len() - start);
+        let length = self.run(start, DIGIT);
         self.position += length;
         (length > 0).then(|| self.slice(start, start + length))
     }
@@ -271,13 +355,13 @@ impl<'a> Lexer<'a> {
         }
         let mut at = start + 1;
         loop {
+            at += run_without(self.bytes.get(at..).unwrap_or(&[]), *b"\"\\\n");
             match self.bytes.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => at += 2,
-                Some(b'\n') | None => {
+                _ => {
                     return Err(self.error_at(start, at.min(self.bytes.len()), "expected `\"` at the end of a string"));
                 }
-                _ => at += 1,
             }
         }
         self.position = at + 1;
@@ -322,6 +406,21 @@ impl<'a> Lexer<'a> {
         let start = self.position;
         self.string_or_bytes()?
             .map_err(|_| self.error_at(start, self.position, "expected a string that is valid UTF-8"))
+    }
+
+    /// The text up to a `>`, which is not taken, where it is made of nothing but the sizes and the element type of a tensor;
+    /// with a number that equal texts share.
+    pub(super) fn plain_tensor(&self) -> Option<(&'a str, usize)> {
+        let length = self.run(self.position, PLAIN);
+        if self.raw_at(length) != b'>' {
+            return None;
+        }
+        let text = self.slice(self.position, self.position + length);
+        let mix = |hash: u64, part: u64| (hash ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let hash = words.iter().fold(0, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        let hash = rest.iter().fold(hash, |hash, &b| mix(hash, u64::from(b)));
+        Some((text, (hash >> 32) as usize))
     }
 
     /// Takes text up to the `>` that closes a `<` already taken, and returns what stands between.
@@ -387,13 +486,7 @@ impl<'a> Lexer<'a> {
         let start = here.position;
         let end = match here.raw() {
             0 if start >= self.bytes.len() => start,
-            b if is_suffix(b) => {
-                start
-                    + self.bytes[start..]
-                        .iter()
-                        .position(|&b| !is_suffix(b))
-                        .unwrap_or(self.bytes.len() - start)
-            }
+            b if is_suffix(b) => start + self.run(start, SUFFIX),
             _ => start + 1,
         };
         self.error_at(start, end, message)

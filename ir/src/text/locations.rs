@@ -7,6 +7,9 @@ use super::tree::{LocId, Location, Span, Text};
 impl<'a> Parser<'a> {
     /// `loc(...)`.
     pub(super) fn location(&mut self) -> Parsed<LocId> {
+        if self.lexer.eat("loc(unknown)") {
+            return Ok(LocId::UNKNOWN);
+        }
         self.lexer.expect_word("loc", "before a location")?;
         self.lexer.expect("(", "after `loc`")?;
         let id = self.location_inner()?;

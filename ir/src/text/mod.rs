@@ -18,6 +18,7 @@ pub(crate) mod source;
 mod tree;
 mod types;
 
+pub(crate) use attributes::is_hexadecimal;
 pub use lexer::SyntaxError;
 pub use parser::{MAX_DEPTH, parse, parse_attribute, parse_parameters, parse_type};
 pub use print::{PrintOptions, format_float, print, print_attribute, print_type};

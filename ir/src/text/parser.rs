@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::custom;
 use super::lexer::{Lexer, Parsed, SyntaxError};
 use super::tree::*;
+use super::types::Tensors;
 
 /// How deep regions, types and attributes may nest together.
 pub const MAX_DEPTH: u32 = 128;
@@ -94,6 +95,7 @@ pub(super) struct Parser<'a> {
     pub(super) attr_aliases: HashMap<&'a str, (Attr<'a>, usize)>,
     pub(super) type_aliases: HashMap<&'a str, (Type<'a>, usize)>,
     pub(super) location_aliases: HashMap<&'a str, LocId>,
+    pub(super) tensors: Tensors<'a>,
     /// Location aliases used before their definition: name, location, first use.
     pub(super) pending_locations: HashMap<&'a str, (LocId, Span)>,
     errors: Vec<SyntaxError>,
@@ -109,6 +111,7 @@ impl<'a> Parser<'a> {
             attr_aliases: HashMap::new(),
             type_aliases: HashMap::new(),
             location_aliases: HashMap::new(),
+            tensors: Tensors::default(),
             pending_locations: HashMap::new(),
             errors: Vec::new(),
             depth: 0,
@@ -316,6 +319,8 @@ impl<'a> Parser<'a> {
         let start = self.lexer.position();
         let mut results = Vec::new();
         if self.lexer.raw() == b'%' {
+            // Nearly always one.
+            results.reserve_exact(1);
             loop {
                 self.lexer.expect("%", "before the name of a result")?;
                 let name = Text::Borrowed(self.lexer.suffix("%")?);
@@ -343,7 +348,7 @@ impl<'a> Parser<'a> {
             };
             custom::parse(self, name, name_start)?
         };
-        if self.lexer.peek_word() == Some("loc") {
+        if self.lexer.is_word("loc") {
             operation.location = self.location()?;
         }
         let named: u64 = results.iter().map(|group| u64::from(group.count)).sum();
@@ -355,9 +360,7 @@ impl<'a> Parser<'a> {
             );
             return Err(self.lexer.error_at(start, name_start, message));
         }
-        let line_end = self.lexer.source().as_bytes()[start..self.lexer.position()]
-            .iter()
-            .position(|&b| b == b'\n');
+        let line_end = self.lexer.slice(start, self.lexer.position()).find('\n');
         let end = line_end.map_or(self.lexer.position(), |length| start + length);
         operation.span = Span {
             start: start as u32,
@@ -446,13 +449,11 @@ impl<'a> Parser<'a> {
 
     /// `%a, %b`, at least one.
     pub(super) fn operand_list(&mut self) -> Parsed<Vec<ValueUse<'a>>> {
-        let mut operands = Vec::new();
-        loop {
+        let mut operands = vec![self.operand()?];
+        while self.lexer.eat(",") {
             operands.push(self.operand()?);
-            if !self.lexer.eat(",") {
-                return Ok(operands);
-            }
         }
+        Ok(operands)
     }
 
     /// `{ ... }`; the entry block has `arguments` unless it has a label of its own.
@@ -504,7 +505,7 @@ impl<'a> Parser<'a> {
         let name = Text::Borrowed(self.lexer.suffix("%")?);
         self.lexer.expect(":", "before the type of a block argument")?;
         let ty = self.ty()?;
-        let location = if self.lexer.peek_word() == Some("loc") {
+        let location = if self.lexer.is_word("loc") {
             self.location()?
         } else {
             LocId::UNKNOWN
@@ -559,9 +560,10 @@ fn attr_size(attr: &Attr) -> (usize, u32) {
 fn type_size(ty: &Type) -> (usize, u32) {
     let (size, depth) = match ty {
         Type::Complex(element) | Type::UnrankedTensor(element) => type_size(element),
-        Type::Tensor { element, encoding, .. } => {
-            add(type_size(element), encoding.as_deref().map_or((0, 0), attr_size))
-        }
+        Type::Tensor(tensor) => add(
+            type_size(&tensor.element),
+            tensor.encoding.as_ref().map_or((0, 0), attr_size),
+        ),
         Type::Tuple(items) => items.iter().map(type_size).fold((0, 0), add),
         Type::Function { inputs, results } => inputs.iter().chain(results).map(type_size).fold((0, 0), add),
         _ => (0, 0),

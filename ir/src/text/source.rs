@@ -1,8 +1,9 @@
 //! Places in the file, and locations in the model's source: read from a tree, and written into one.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
-use crate::loc::{LocId, LocTable, Location, Source};
+use crate::loc::{LocId, LocTable, Location, Part, Source};
 use crate::text;
 
 /// Parts that a location may have; of a longer one the outer callers are left out.
@@ -12,21 +13,22 @@ const MAX_PARTS: usize = 48;
 pub(crate) struct Places<'a> {
     source: &'a str,
     starts: Vec<u32>,
+    /// The line that was asked for last: places are asked for in the order of the file, nearly always.
+    last: Cell<usize>,
 }
 
 impl<'a> Places<'a> {
     pub(crate) fn new(source: &'a str) -> Self {
         let mut starts = vec![0];
         if u32::try_from(source.len()).is_ok() {
-            starts.extend(
-                source
-                    .bytes()
-                    .enumerate()
-                    .filter(|(_, b)| *b == b'\n')
-                    .map(|(n, _)| n as u32 + 1),
-            );
+            // Much faster than byte by byte.
+            starts.extend(source.match_indices('\n').map(|(n, _)| n as u32 + 1));
         }
-        Places { source, starts }
+        Places {
+            source,
+            starts,
+            last: Cell::new(0),
+        }
     }
 
     /// Line and column of a byte offset, both from 1; (0, 0) without a file.
@@ -34,7 +36,7 @@ impl<'a> Places<'a> {
         if self.source.is_empty() {
             return (0, 0);
         }
-        let line = self.starts.partition_point(|&start| start <= offset).max(1) - 1;
+        let line = self.line(offset);
         let start = self.starts[line];
         let before = self
             .source
@@ -49,29 +51,40 @@ impl<'a> Places<'a> {
         };
         (line as u32 + 1, column as u32 + 1)
     }
+
+    /// The number of the line of a byte offset, from 0.
+    fn line(&self, offset: u32) -> usize {
+        let last = self.last.get();
+        let near = &self.starts[last..self.starts.len().min(last + 4)];
+        let line = match near.iter().position(|&start| start > offset) {
+            Some(next @ 1..) => last + next - 1,
+            _ => self.starts.partition_point(|&start| start <= offset).max(1) - 1,
+        };
+        self.last.set(line);
+        line
+    }
 }
 
 /// The locations of a document in the form of [`LocTable`], made when asked for.
 pub(crate) struct Locations<'d> {
     places: &'d Places<'d>,
-    sources: Vec<Option<(Source, usize)>>,
+    /// Each location of the document with the number of its parts.
+    sources: Vec<Option<(Part, usize)>>,
     pub(crate) table: LocTable,
 }
 
 impl<'d> Locations<'d> {
     pub(crate) fn new(document: &text::Document, places: &'d Places<'d>) -> Self {
-        let mut sources: Vec<Option<(Source, usize)>> = vec![None; document.locations.len()];
+        let mut sources: Vec<Option<(Part, usize)>> = vec![None; document.locations.len()];
         for &id in &document.location_order {
             let index = id.0 as usize;
             if let Some(location) = document.locations.get(index) {
                 sources[index] = convert(location, &sources);
             }
         }
-        Locations {
-            places,
-            sources,
-            table: LocTable::default(),
-        }
+        let mut table = LocTable::default();
+        table.reserve(places.starts.len());
+        Locations { places, sources, table }
     }
 
     fn location(&self, offset: u32, id: text::LocId) -> Location {
@@ -80,7 +93,7 @@ impl<'d> Locations<'d> {
             .sources
             .get(id.0 as usize)
             .and_then(Option::as_ref)
-            .map(|(source, _)| source.clone());
+            .map(|(source, _)| Source::clone(source));
         Location { line, column, source }
     }
 
@@ -101,37 +114,30 @@ impl<'d> Locations<'d> {
     }
 }
 
-fn convert(location: &text::Location, done: &[Option<(Source, usize)>]) -> Option<(Source, usize)> {
+fn convert(location: &text::Location, done: &[Option<(Part, usize)>]) -> Option<(Part, usize)> {
     let get = |id: text::LocId| done.get(id.0 as usize).cloned().flatten();
     match location {
         text::Location::Unknown => None,
-        text::Location::File { path, line, column, .. } => Some((
-            Source::File {
+        text::Location::File { path, line, column, .. } => {
+            let file = Source::File {
                 file: path.to_string(),
                 line: *line,
                 column: *column,
-            },
-            1,
-        )),
+            };
+            Some((file.into(), 1))
+        }
         text::Location::Name { name, child } => {
             let child = child.and_then(get).filter(|(_, parts)| *parts < MAX_PARTS);
             let parts = 1 + child.as_ref().map_or(0, |(_, parts)| *parts);
-            let child = child.map(|(source, _)| Box::new(source));
-            Some((
-                Source::Name {
-                    name: name.to_string(),
-                    child,
-                },
-                parts,
-            ))
+            let named = Source::Name {
+                name: name.to_string(),
+                child: child.map(|(source, _)| source),
+            };
+            Some((named.into(), parts))
         }
         text::Location::CallSite { callee, caller } => match (get(*callee), get(*caller)) {
             (Some((callee, a)), Some((caller, b))) if a + b < MAX_PARTS => {
-                let source = Source::CallSite {
-                    callee: Box::new(callee),
-                    caller: Box::new(caller),
-                };
-                Some((source, a + b + 1))
+                Some((Source::CallSite { callee, caller }.into(), a + b + 1))
             }
             (Some(callee), _) => Some(callee),
             (None, caller) => caller,
@@ -144,12 +150,12 @@ fn convert(location: &text::Location, done: &[Option<(Source, usize)>]) -> Optio
                     break;
                 }
                 parts += size;
-                all.push(source);
+                all.push(Source::clone(&source));
             }
             match all.len() {
                 0 => None,
-                1 => all.pop().map(|source| (source, parts)),
-                _ => Some((Source::Fused(all), parts)),
+                1 => all.pop().map(|source| (source.into(), parts)),
+                _ => Some((Source::Fused(all).into(), parts)),
             }
         }
     }

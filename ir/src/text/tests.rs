@@ -319,3 +319,56 @@ module @m attributes {a = 1 : i32, b = [true, "s", @f]} {
         }
     }
 }
+
+#[test]
+fn a_type_is_read_alike_the_second_time() {
+    let types = [
+        "tensor<2x3xf32>",
+        "tensor<?x3xf8E4M3FN>",
+        "tensor<f32>",
+        "tensor<2x3xcomplex<f32>>",
+        "tensor<4xf32, #stablehlo.bounds<8>>",
+        "tensor<*xf32>",
+        "tensor< 2 x 3 x f32 >",
+    ];
+    let text = format!("({}, {}) -> ()", types.join(", "), types.join(" , "));
+    let Type::Function { inputs, .. } = parse_type(&text).unwrap() else {
+        panic!("a function type");
+    };
+    let (first, second) = inputs.split_at(types.len());
+    assert_eq!(first, second);
+    assert_eq!(first[0], first[6]);
+    assert_eq!(print_type(&first[1]), types[1]);
+}
+
+#[test]
+fn long_strings_end_where_they_end() {
+    for length in [0, 1, 31, 47, 48, 49, 79, 80, 81, 200] {
+        let plain = "x".repeat(length);
+        for (written, meant) in [
+            (plain.clone(), plain.clone()),
+            (format!("{plain}\\\"y"), format!("{plain}\"y")),
+            (format!("{plain}\\0A"), format!("{plain}\n")),
+        ] {
+            assert_eq!(
+                parse_attribute(&format!("\"{written}\"")).unwrap(),
+                Attr::String(meant.into())
+            );
+        }
+        assert!(parse_attribute(&format!("\"{plain}\n\"")).is_err());
+        assert!(parse_attribute(&format!("\"{plain}")).is_err());
+    }
+}
+
+#[test]
+fn hexadecimal_digits_are_checked_wherever_they_are() {
+    for at in [0, 1, 63, 64, 127, 128, 130] {
+        let mut digits = "aF".repeat(66);
+        let good = format!("dense<\"0x{digits}\"> : tensor<66xi8>");
+        assert!(parse_attribute(&good).is_ok());
+        for wrong in ["g", "@", "`", ":", "/"] {
+            digits.replace_range(at..=at, wrong);
+            assert!(parse_attribute(&format!("dense<\"0x{digits}\"> : tensor<66xi8>")).is_err());
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! decided by the level that reads the tree. Texts borrow from the source where they can.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
@@ -94,15 +95,8 @@ pub enum Type<'a> {
     Scalar(Text<'a>),
     /// `complex<f32>`.
     Complex(Box<Type<'a>>),
-    /// `tensor<2x?x3xf32, #encoding>`.
-    Tensor {
-        /// Size of each dimension.
-        sizes: Sizes,
-        /// Type of an element.
-        element: Box<Type<'a>>,
-        /// The encoding attribute.
-        encoding: Option<Box<Attr<'a>>>,
-    },
+    /// `tensor<2x?x3xf32, #encoding>`. Shared: a program writes the same few types over and over.
+    Tensor(Rc<Tensor<'a>>),
     /// `tensor<*xf32>`.
     UnrankedTensor(Box<Type<'a>>),
     /// `tuple<a, b>`.
@@ -125,7 +119,27 @@ pub enum Type<'a> {
     Raw(Text<'a>),
 }
 
-impl Type<'_> {
+/// What a [`Type::Tensor`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor<'a> {
+    /// Size of each dimension.
+    pub sizes: Sizes,
+    /// Type of an element.
+    pub element: Type<'a>,
+    /// The encoding attribute.
+    pub encoding: Option<Attr<'a>>,
+}
+
+impl<'a> Type<'a> {
+    /// A tensor type without encoding.
+    pub fn tensor(sizes: Sizes, element: Type<'a>) -> Self {
+        Type::Tensor(Rc::new(Tensor {
+            sizes,
+            element,
+            encoding: None,
+        }))
+    }
+
     /// A scalar type, or the element of a shaped or complex one, that is a single word.
     pub fn scalar_name(&self) -> Option<&str> {
         match self {
@@ -137,7 +151,8 @@ impl Type<'_> {
     /// The type of an element of a tensor.
     pub fn element(&self) -> Option<&Self> {
         match self {
-            Type::Tensor { element, .. } | Type::UnrankedTensor(element) => Some(element),
+            Type::Tensor(tensor) => Some(&tensor.element),
+            Type::UnrankedTensor(element) => Some(element),
             _ => None,
         }
     }

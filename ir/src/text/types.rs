@@ -1,12 +1,25 @@
 //! Parsing of types.
 
+use std::rc::Rc;
+
 use super::lexer::Parsed;
 use super::parser::Parser;
-use super::tree::{DYNAMIC, Sizes, Text, Type};
+use super::tree::{DYNAMIC, Sizes, Tensor, Text, Type};
 
 impl<'a> Parser<'a> {
     /// A type.
     pub(super) fn ty(&mut self) -> Parsed<Type<'a>> {
+        // Nearly all types are tensors that the program has named before.
+        if self.lexer.eat("tensor<") {
+            let start = self.lexer.position();
+            if let Some((text, hash)) = self.lexer.plain_tensor()
+                && let Some(known) = self.tensors.get(text, hash)
+            {
+                self.lexer.set_position(start + text.len() + 1);
+                return Ok(known);
+            }
+            self.lexer.set_position(start - "tensor<".len());
+        }
         self.enter()?;
         let result = self.type_inner();
         self.leave();
@@ -75,11 +88,11 @@ impl<'a> Parser<'a> {
             "tuple" => {
                 self.lexer.word();
                 self.lexer.expect("<", "after `tuple`")?;
-                let mut items = Vec::new();
-                if !self.lexer.eat(">") {
-                    self.type_list(&mut items)?;
-                    self.lexer.expect(">", "after the types of a tuple")?;
+                if self.lexer.eat(">") {
+                    return Ok(Type::Tuple(Vec::new()));
                 }
+                let items = self.type_list()?;
+                self.lexer.expect(">", "after the types of a tuple")?;
                 Ok(Type::Tuple(items))
             }
             "vector" | "memref" => {
@@ -99,6 +112,18 @@ impl<'a> Parser<'a> {
     /// `<2x?x3xf32, #encoding>` after `tensor`.
     fn tensor_type(&mut self) -> Parsed<Type<'a>> {
         self.lexer.expect("<", "after `tensor`")?;
+        let start = self.lexer.position();
+        let plain = self.lexer.plain_tensor();
+        let ty = self.tensor_body()?;
+        if let Some((text, hash)) = plain
+            && self.lexer.position() == start + text.len() + 1
+        {
+            self.tensors.put(text, hash, &ty);
+        }
+        Ok(ty)
+    }
+
+    fn tensor_body(&mut self) -> Parsed<Type<'a>> {
         if self.lexer.eat("*") {
             self.lexer.expect("x", "after `*`")?;
             let element = self.ty()?;
@@ -126,38 +151,38 @@ impl<'a> Parser<'a> {
             }
             self.lexer.expect("x", "after the size of a dimension")?;
         }
-        let element = Box::new(self.ty()?);
+        let element = self.ty()?;
         let encoding = if self.lexer.eat(",") {
-            Some(Box::new(self.attribute()?))
+            Some(self.attribute()?)
         } else {
             None
         };
         self.lexer.expect(">", "after the type of a tensor")?;
-        Ok(Type::Tensor {
+        Ok(Type::Tensor(Rc::new(Tensor {
             sizes,
             element,
             encoding,
-        })
+        })))
     }
 
     /// `a, b`.
-    pub(super) fn type_list(&mut self, out: &mut Vec<Type<'a>>) -> Parsed<()> {
-        loop {
-            out.push(self.ty()?);
-            if !self.lexer.eat(",") {
-                return Ok(());
-            }
+    pub(super) fn type_list(&mut self) -> Parsed<Vec<Type<'a>>> {
+        // Most lists hold one type.
+        let mut types = vec![self.ty()?];
+        while self.lexer.eat(",") {
+            types.push(self.ty()?);
         }
+        Ok(types)
     }
 
     /// `(a, b)`, possibly empty.
     pub(super) fn type_tuple(&mut self) -> Parsed<Vec<Type<'a>>> {
         self.lexer.expect("(", "before a list of types")?;
-        let mut types = Vec::new();
-        if !self.lexer.eat(")") {
-            self.type_list(&mut types)?;
-            self.lexer.expect(")", "after a list of types")?;
+        if self.lexer.eat(")") {
+            return Ok(Vec::new());
         }
+        let types = self.type_list()?;
+        self.lexer.expect(")", "after a list of types")?;
         Ok(types)
     }
 
@@ -175,6 +200,31 @@ impl<'a> Parser<'a> {
             return self.type_tuple();
         }
         Ok(vec![self.ty()?])
+    }
+}
+
+/// Number of tensor types that are remembered.
+const REMEMBERED: usize = 512;
+
+/// Plain tensor types that were read, by their text: a program repeats a few. A place holds one, and a new one takes the
+/// place of the old: hostile texts cannot make it slow.
+#[derive(Default)]
+pub(super) struct Tensors<'a> {
+    /// None before the first is put, then [`REMEMBERED`].
+    slots: Vec<Option<(&'a str, Type<'a>)>>,
+}
+
+impl<'a> Tensors<'a> {
+    fn get(&self, text: &str, hash: usize) -> Option<Type<'a>> {
+        match self.slots.get(hash % REMEMBERED) {
+            Some(Some((known, ty))) if *known == text => Some(ty.clone()),
+            _ => None,
+        }
+    }
+
+    fn put(&mut self, text: &'a str, hash: usize, ty: &Type<'a>) {
+        self.slots.resize(REMEMBERED, None);
+        self.slots[hash % REMEMBERED] = Some((text, ty.clone()));
     }
 }
 

@@ -250,8 +250,8 @@ impl Inliner<'_> {
         let made = match (&place.source, &self.locs.get(caller).source) {
             (Some(callee), Some(site)) => {
                 let source = Source::CallSite {
-                    callee: Box::new(callee.clone()),
-                    caller: Box::new(site.clone()),
+                    callee: callee.clone().into(),
+                    caller: site.clone().into(),
                 };
                 let location = Location {
                     source: Some(source),

@@ -5,7 +5,7 @@
 
 use ferrite_ir::diag::Result;
 use ferrite_ir::dtype::DType;
-use ferrite_ir::hlo::{Func, OpId, OpKind, RegionId, Type, ValueId};
+use ferrite_ir::hlo::{Func, OpId, OpKind, RegionId, TensorType, Type, ValueId};
 use ferrite_ir::literal::Literal;
 use ferrite_ir::loc::LocId;
 
@@ -76,7 +76,12 @@ struct Pass<'r, R: Retype> {
 impl<R: Retype> Pass<'_, R> {
     fn new_type(&self, ty: &Type) -> Type {
         match ty {
-            Type::Tensor(t) if t.extra.is_none() => t.with_dtype(self.rule.dtype(t.dtype)).into(),
+            // Bounds of sizes stay; scales belong to the storage type.
+            Type::Tensor(t) if t.quantization().is_none() => TensorType {
+                dtype: self.rule.dtype(t.dtype),
+                ..t.clone()
+            }
+            .into(),
             other => other.clone(),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferrite_ir::dtype::DType;
 use ferrite_ir::isa::*;
-use ferrite_ir::loc::{LocId, LocTable, Location, Source};
+use ferrite_ir::loc::{LocId, LocTable, Location, Part, Source};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -258,7 +258,7 @@ pub fn program() -> impl Strategy<Value = Program> {
                 shared.must_alias = must_alias;
                 let mut table = LocTable::default();
                 for (name, line) in locs {
-                    let child = Some(Box::new(Source::File {
+                    let child = Some(Part::from(Source::File {
                         file: "model.py".into(),
                         line,
                         column: 1,

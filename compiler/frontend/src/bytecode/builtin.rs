@@ -3,8 +3,9 @@
 //! The numbers are those of `BuiltinDialectBytecode.td` of LLVM.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
-use ferrite_ir::text::{Attr, Dense, DenseData, Location, Scalar, Text, Type};
+use ferrite_ir::text::{Attr, Dense, DenseData, Location, Scalar, Tensor, Text, Type};
 
 use super::cursor::{Cursor, Read};
 use super::decode::{Decoder, sizes};
@@ -159,15 +160,15 @@ pub(super) fn ty<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read
         12 => scalar("none"),
         code @ (13 | 14) => {
             let encoding = if code == 14 {
-                Some(Box::new(decoder.attribute(cursor)?))
+                Some(decoder.attribute(cursor)?)
             } else {
                 None
             };
-            Type::Tensor {
+            Type::Tensor(Rc::new(Tensor {
                 sizes: sizes(cursor)?,
-                element: Box::new(decoder.ty(cursor)?),
+                element: decoder.ty(cursor)?,
                 encoding,
-            }
+            }))
         }
         15 => Type::Tuple(decoder.types(cursor)?),
         18 => Type::UnrankedTensor(Box::new(decoder.ty(cursor)?)),
@@ -291,9 +292,10 @@ fn dense_array<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read<A
 
 /// `dense<...>` from its bytes. Truth values may be packed eight to a byte.
 pub(super) fn elements<'a>(ty: Type<'a>, blob: &'a [u8], at: &Cursor<'a>) -> Read<Attr<'a>> {
-    let Type::Tensor { sizes, element, .. } = &ty else {
+    let Type::Tensor(tensor) = &ty else {
         return at.wrong("expected a tensor type");
     };
+    let Tensor { sizes, element, .. } = &**tensor;
     let mut data = Cow::Borrowed(blob);
     if element.scalar_name() == Some("i1") {
         let count = sizes

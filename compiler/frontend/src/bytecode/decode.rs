@@ -322,14 +322,10 @@ fn measure_type(ty: &Type) -> (usize, u32) {
     };
     match ty {
         Type::Complex(part) | Type::UnrankedTensor(part) => join(&mut std::iter::once(measure_type(part))),
-        Type::Tensor {
-            sizes,
-            element,
-            encoding,
-        } => {
-            let (nodes, depth) = measure_type(element);
-            let (more, deeper) = encoding.as_deref().map_or((0, 0), measure);
-            (1 + sizes.len() / 8 + nodes + more, 1 + depth.max(deeper))
+        Type::Tensor(tensor) => {
+            let (nodes, depth) = measure_type(&tensor.element);
+            let (more, deeper) = tensor.encoding.as_ref().map_or((0, 0), measure);
+            (1 + tensor.sizes.len() / 8 + nodes + more, 1 + depth.max(deeper))
         }
         Type::Tuple(items) => join(&mut items.iter().map(measure_type)),
         Type::Function { inputs, results } => join(&mut inputs.iter().chain(results).map(measure_type)),

@@ -4,8 +4,11 @@
 //! and types become those of StableHLO at once; [`upgrade`] does the same for operations.
 
 use std::fmt::Write;
+use std::rc::Rc;
 
-use ferrite_ir::text::{Attr, Dense, DenseData, NamedAttr, Operation, Scalar, Text, Type, format_float, print_type};
+use ferrite_ir::text::{
+    Attr, Dense, DenseData, NamedAttr, Operation, Scalar, Tensor, Text, Type, format_float, print_type,
+};
 
 use super::builtin;
 use super::cursor::{Cursor, Read};
@@ -197,15 +200,15 @@ pub(super) fn ty<'a>(decoder: &mut Decoder<'a>, cursor: &mut Cursor<'a>) -> Read
         },
         20 | 21 => {
             let encoding = if code == 21 {
-                Some(Box::new(decoder.attribute(cursor)?))
+                Some(decoder.attribute(cursor)?)
             } else {
                 None
             };
-            Type::Tensor {
+            Type::Tensor(Rc::new(Tensor {
                 sizes: sizes(cursor)?,
-                element: Box::new(decoder.ty(cursor)?),
+                element: decoder.ty(cursor)?,
                 encoding,
-            }
+            }))
         }
         22 => token(),
         23 => Type::Tuple(decoder.types(cursor)?),
@@ -429,7 +432,7 @@ pub(super) fn upgrade<'a>(op: &mut Operation<'a>, name: &str, in_function: bool)
 }
 
 fn is_empty(dense: &Dense) -> bool {
-    matches!(&dense.ty, Type::Tensor { sizes, .. } if sizes.contains(&0))
+    matches!(&dense.ty, Type::Tensor(tensor) if tensor.sizes.contains(&0))
 }
 
 fn symbol(attr: &mut Attr) {
@@ -507,9 +510,10 @@ fn value_text(name: &str, value: &Attr) -> Result<String, String> {
 
 /// The elements of a dense list of 64-bit integers.
 fn numbers(dense: &Dense) -> Option<Vec<i64>> {
-    let Type::Tensor { sizes, element, .. } = &dense.ty else {
+    let Type::Tensor(tensor) = &dense.ty else {
         return None;
     };
+    let Tensor { sizes, element, .. } = &**tensor;
     if element.scalar_name() != Some("i64") || sizes.len() != 1 {
         return None;
     }

@@ -17,7 +17,7 @@ pub(super) fn apply(p: &mut HloInstructionProto, key: &str, value: &str) -> Read
         "dynamic_slice_sizes" => p.dynamic_slice_sizes = list(value)?,
         "padding" => p.padding_config = Some(padding(value)?),
         "window" => p.window = Some(window(value)?),
-        "dim_labels" => p.convolution_dimension_numbers = Some(dim_labels(value)?),
+        "dim_labels" => p.convolution_dimension_numbers = Some(Box::new(dim_labels(value)?)),
         "feature_group_count" => p.feature_group_count = integer(value)?,
         "batch_group_count" => p.batch_group_count = integer(value)?,
         "lhs_contracting_dims" => dot(p).lhs_contracting_dimensions = list(value)?,

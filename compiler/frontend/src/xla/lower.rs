@@ -315,7 +315,7 @@ impl<'p> Lowering<'p, '_> {
         }
         Some(Source::Name {
             name: metadata.op_name.clone(),
-            child: place.map(Box::new),
+            child: place.map(Into::into),
         })
     }
 
@@ -676,7 +676,7 @@ fn sharding(instruction: &HloInstructionProto) -> Option<String> {
     if !instruction.sharding_text.is_empty() {
         return Some(instruction.sharding_text.clone());
     }
-    instruction.sharding.as_ref().map(sharding_text)
+    instruction.sharding.as_deref().map(sharding_text)
 }
 
 pub(super) fn sharding_text(sharding: &OpSharding) -> String {

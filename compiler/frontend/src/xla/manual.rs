@@ -84,6 +84,8 @@ pub(super) fn symbols_of(meshes: &str) -> Vec<String> {
 /// The attribute of this name without what says of which kind it is.
 fn written(p: &HloInstructionProto, key: &str) -> Option<String> {
     let text = p.frontend_attributes.as_ref()?.map.get(key)?;
+    // What is in an attribute of XLA's is any text: it must be one of MLIR's.
+    parse::attribute(text)?;
     let inner = match key {
         AXES => text.strip_prefix("#sdy<manual_axes")?,
         _ => text.strip_prefix("#sdy.sharding_per_value<")?,

@@ -160,8 +160,8 @@ pub(crate) struct HloInstructionProto {
     pub shape: Option<ShapeProto>,
     #[prost(message, optional, tag = "7")]
     pub metadata: Option<OpMetadata>,
-    #[prost(message, optional, tag = "8")]
-    pub literal: Option<LiteralProto>,
+    #[prost(message, optional, boxed, tag = "8")]
+    pub literal: Option<Box<LiteralProto>>,
     #[prost(int64, tag = "9")]
     pub parameter_number: i64,
     #[prost(int64, tag = "13")]
@@ -170,8 +170,8 @@ pub(crate) struct HloInstructionProto {
     pub dimensions: Vec<i64>,
     #[prost(message, optional, tag = "15")]
     pub window: Option<Window>,
-    #[prost(message, optional, tag = "16")]
-    pub convolution_dimension_numbers: Option<ConvolutionDimensionNumbers>,
+    #[prost(message, optional, boxed, tag = "16")]
+    pub convolution_dimension_numbers: Option<Box<ConvolutionDimensionNumbers>>,
     #[prost(message, repeated, tag = "17")]
     pub slice_dimensions: Vec<SliceDimensions>,
     #[prost(int32, tag = "18")]
@@ -197,15 +197,15 @@ pub(crate) struct HloInstructionProto {
     pub infeed_config: Vec<u8>,
     #[prost(string, tag = "28")]
     pub custom_call_target: String,
-    #[prost(message, optional, tag = "30")]
-    pub dot_dimension_numbers: Option<DotDimensionNumbers>,
+    #[prost(message, optional, boxed, tag = "30")]
+    pub dot_dimension_numbers: Option<Box<DotDimensionNumbers>>,
     /// 0: FFT, 1: IFFT, 2: RFFT, 3: IRFFT.
     #[prost(int32, tag = "31")]
     pub fft_type: i32,
     #[prost(int64, repeated, tag = "32")]
     pub fft_length: Vec<i64>,
-    #[prost(message, optional, tag = "33")]
-    pub gather_dimension_numbers: Option<GatherDimensionNumbers>,
+    #[prost(message, optional, boxed, tag = "33")]
+    pub gather_dimension_numbers: Option<Box<GatherDimensionNumbers>>,
     #[prost(int64, repeated, tag = "34")]
     pub gather_slice_sizes: Vec<i64>,
     #[prost(int64, tag = "35")]
@@ -214,14 +214,14 @@ pub(crate) struct HloInstructionProto {
     pub operand_ids: Vec<i64>,
     #[prost(int64, repeated, tag = "38")]
     pub called_computation_ids: Vec<i64>,
-    #[prost(message, optional, tag = "40")]
-    pub sharding: Option<OpSharding>,
+    #[prost(message, optional, boxed, tag = "40")]
+    pub sharding: Option<Box<OpSharding>>,
     #[prost(bytes = "vec", tag = "43")]
     pub backend_config: Vec<u8>,
     #[prost(bool, tag = "47")]
     pub is_host_transfer: bool,
-    #[prost(message, optional, tag = "48")]
-    pub scatter_dimension_numbers: Option<ScatterDimensionNumbers>,
+    #[prost(message, optional, boxed, tag = "48")]
+    pub scatter_dimension_numbers: Option<Box<ScatterDimensionNumbers>>,
     #[prost(message, repeated, tag = "49")]
     pub replica_groups: Vec<ReplicaGroup>,
     #[prost(int64, tag = "50")]
@@ -267,8 +267,8 @@ pub(crate) struct HloInstructionProto {
     pub largest: bool,
     #[prost(message, optional, tag = "87")]
     pub collective_device_list: Option<CollectiveDeviceList>,
-    #[prost(message, optional, tag = "90")]
-    pub ragged_dot_dimension_numbers: Option<RaggedDotDimensionNumbers>,
+    #[prost(message, optional, boxed, tag = "90")]
+    pub ragged_dot_dimension_numbers: Option<Box<RaggedDotDimensionNumbers>>,
     /// Not XLA's: the sharding as HLO text writes it. The number is beyond those of the public definition.
     #[prost(string, tag = "100000")]
     pub sharding_text: String,
@@ -488,8 +488,8 @@ pub(crate) struct DotDimensionNumbers {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RaggedDotDimensionNumbers {
-    #[prost(message, optional, tag = "1")]
-    pub dot_dimension_numbers: Option<DotDimensionNumbers>,
+    #[prost(message, optional, boxed, tag = "1")]
+    pub dot_dimension_numbers: Option<Box<DotDimensionNumbers>>,
     #[prost(int64, repeated, tag = "2")]
     pub lhs_ragged_dimensions: Vec<i64>,
     #[prost(int64, repeated, tag = "3")]

@@ -77,7 +77,8 @@ struct Reader<'a> {
 
 /// An instruction whose operands and computations are still names.
 struct Pending<'a> {
-    proto: HloInstructionProto,
+    /// Boxed: it has dozens of fields, and moves a few times.
+    proto: Box<HloInstructionProto>,
     operands: Vec<Operand<'a>>,
     called: Vec<Called<'a>>,
     /// Where it begins.
@@ -112,6 +113,9 @@ impl<'a> Reader<'a> {
         loop {
             while self.bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
                 self.at += 1;
+            }
+            if self.bytes.get(self.at) != Some(&b'/') {
+                return;
             }
             if self.bytes[self.at..].starts_with(b"/*") {
                 let end = self.bytes[self.at..].windows(2).position(|pair| pair == b"*/");
@@ -352,10 +356,8 @@ impl<'a> Reader<'a> {
     /// `shape opcode(operands), key=value, ...`. The shape may be left out where it follows from the operands. One in
     /// place of an operand is without attributes; then `around` is nothing.
     fn instruction(&mut self, name: &str, around: Option<(&HashMap<&'a str, i64>, &mut Places)>) -> Read<Pending<'a>> {
-        let mut proto = HloInstructionProto {
-            name: name.to_string(),
-            ..Default::default()
-        };
+        let mut proto = Box::<HloInstructionProto>::default();
+        proto.name = name.to_string();
         self.skip();
         let begin = self.at;
         if self.peek() == b'(' || self.shape_is_next() {
@@ -377,7 +379,7 @@ impl<'a> Reader<'a> {
                 let start = self.at;
                 let text = self.until_close()?;
                 let value = sugar::constant(shape, text, 0);
-                proto.literal = Some(value.map_err(|message| Wrong { offset: start, message })?);
+                proto.literal = Some(Box::new(value.map_err(|message| Wrong { offset: start, message })?));
             }
             "parameter" => {
                 let start = self.at;

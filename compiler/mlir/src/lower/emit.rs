@@ -58,11 +58,7 @@ impl Ty {
             Some(inner) => Type::Complex(Box::new(Type::Scalar(inner.trim_end_matches('>').to_string().into()))),
             None => Type::Scalar(self.element.clone().into()),
         };
-        Type::Tensor {
-            sizes: self.sizes.iter().copied().collect(),
-            element: Box::new(element),
-            encoding: None,
-        }
+        Type::tensor(self.sizes.iter().copied().collect(), element)
     }
 }
 

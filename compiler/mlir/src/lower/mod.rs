@@ -183,7 +183,7 @@ impl<'d> Lowering<'d> {
             }),
             Location::Name { name, child } => Some(Source::Name {
                 name: name.to_string(),
-                child: child.and_then(|child| self.source(child, depth + 1)).map(Box::new),
+                child: child.and_then(|child| self.source(child, depth + 1)).map(Into::into),
             }),
             Location::CallSite { callee, .. } => self.source(*callee, depth + 1),
             Location::Fused { children, .. } => {
@@ -414,12 +414,12 @@ fn element_of(ty: Option<&Type>) -> Lowered<String> {
 fn ty(ty: Option<&Type>) -> Lowered<Ty> {
     let element = element_of(ty)?;
     match ty {
-        Some(Type::Tensor { sizes, .. }) if sizes.contains(&text::DYNAMIC) => {
+        Some(Type::Tensor(tensor)) if tensor.sizes.contains(&text::DYNAMIC) => {
             let shown = ty.map(text::print_type).unwrap_or_default();
             Err(refuse(format!("`{shown}` has a dimension of unknown size"))
                 .help("export the model with static shapes, one module for each size that is used"))
         }
-        Some(Type::Tensor { sizes, .. }) => Ok(Ty::new(sizes, &element)),
+        Some(Type::Tensor(tensor)) => Ok(Ty::new(&tensor.sizes, &element)),
         Some(Type::UnrankedTensor(_)) => {
             Err(refuse("a tensor of unknown rank").help("export the model with static shapes"))
         }
@@ -443,8 +443,8 @@ fn integers(attr: Option<&Attr>) -> Option<Vec<i64>> {
         Attr::DenseArray { values, .. } => values.iter().map(scalar).collect(),
         Attr::Array(items) => items.iter().map(|item| integer(Some(item))).collect(),
         Attr::Dense(dense) => match (&dense.data, &dense.ty) {
-            (DenseData::Elements { values, .. }, Type::Tensor { sizes, .. }) => {
-                let count = sizes.iter().product::<i64>().max(0) as usize;
+            (DenseData::Elements { values, .. }, Type::Tensor(tensor)) => {
+                let count = tensor.sizes.iter().product::<i64>().max(0) as usize;
                 match &values[..] {
                     [one] => Some(vec![scalar(one)?; count]),
                     all => all.iter().map(scalar).collect(),

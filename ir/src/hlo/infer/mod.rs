@@ -68,6 +68,20 @@ pub(crate) type Infer<T> = Result<T, Violation>;
 /// # Errors
 /// The constraint that does not hold, or the result type that is missing.
 pub fn infer(kind: &OpKind, operands: &[&Type], regions: &[Vec<Type>], hint: Option<&[Type]>) -> Infer<Vec<Type>> {
+    let inferred = checked(kind, operands, regions, hint)?;
+    Ok(hint.map_or(inferred, <[Type]>::to_vec))
+}
+
+/// Checks the types that are written of an operation's results.
+///
+/// # Errors
+/// As [`infer`].
+pub(crate) fn check(kind: &OpKind, operands: &[&Type], regions: &[Vec<Type>], written: &[Type]) -> Infer<()> {
+    checked(kind, operands, regions, Some(written)).map(drop)
+}
+
+/// Types that follow from the operands; those that are written are compatible with them.
+fn checked(kind: &OpKind, operands: &[&Type], regions: &[Vec<Type>], hint: Option<&[Type]>) -> Infer<Vec<Type>> {
     let cx = Cx {
         name: short_name(kind),
         operands,
@@ -102,7 +116,7 @@ pub fn infer(kind: &OpKind, operands: &[&Type], regions: &[Vec<Type>], hint: Opt
             ));
         }
     }
-    Ok(hint.to_vec())
+    Ok(inferred)
 }
 
 fn infer_kind(kind: &OpKind, cx: &Cx<'_>) -> Infer<Vec<Type>> {

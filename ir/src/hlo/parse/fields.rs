@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::super::attrs::Attrs;
 use super::super::types::Dims;
 use super::attributes;
@@ -40,7 +42,7 @@ pub(super) struct Fields<'t, 'a> {
     /// Its name in the dialect that this level reads: see [`canonical`].
     pub(super) name: Cow<'t, str>,
     pub(super) document: &'t text::Document<'a>,
-    taken: Vec<&'static str>,
+    taken: SmallVec<[&'static str; 8]>,
 }
 
 impl<'t, 'a> Fields<'t, 'a> {
@@ -49,7 +51,7 @@ impl<'t, 'a> Fields<'t, 'a> {
             op,
             name: canonical(&op.name),
             document,
-            taken: Vec::new(),
+            taken: SmallVec::new(),
         }
     }
 
@@ -301,10 +303,11 @@ fn scalar(value: &Scalar) -> Option<i64> {
 /// Elements and sizes of a `dense<...>` of integers.
 fn rows_of(attr: &Attr) -> Option<(Vec<i64>, Dims)> {
     let Attr::Dense(dense) = attr else { return None };
-    let text::Type::Tensor { sizes, element, .. } = &dense.ty else {
+    let text::Type::Tensor(tensor) = &dense.ty else {
         return None;
     };
-    let name = element.scalar_name()?;
+    let sizes = &tensor.sizes;
+    let name = tensor.element.scalar_name()?;
     let count = sizes
         .iter()
         .try_fold(1usize, |n, &size| n.checked_mul(usize::try_from(size).ok()?))?;

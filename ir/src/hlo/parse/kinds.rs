@@ -287,7 +287,7 @@ fn stablehlo(fields: &mut Fields, short: &str) -> Read<Option<OpKind>> {
 
 fn tensor_rank(fields: &Fields, operand: usize) -> usize {
     match fields.op.operand_types.get(operand) {
-        Some(Type::Tensor { sizes, .. }) => sizes.len(),
+        Some(Type::Tensor(tensor)) => tensor.sizes.len(),
         _ => 0,
     }
 }

@@ -34,13 +34,11 @@ pub(super) fn float(attr: &Attr) -> Option<f64> {
 /// The bytes of hexadecimal digits, first byte first. They are made where they stay: constants may be most of a program.
 pub(super) fn hex_bytes(digits: &str) -> Option<Arc<[u8]>> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !rest.is_empty() || !text::is_hexadecimal(digits) {
         return None;
     }
-    let value = |b: u8| match b {
-        b'0'..=b'9' => b - b'0',
-        _ => (b | 0x20) - b'a' + 10,
-    };
+    // Letters have bit 6, and the lower bits of `a` and `A` say 1. No branch, so that many are decoded at once.
+    let value = |b: u8| (b & 0xF) + 9 * (b >> 6);
     Some(pairs.iter().map(|&[high, low]| value(high) << 4 | value(low)).collect())
 }
 

@@ -127,6 +127,17 @@ impl<'d, 'a> Reader<'d, 'a> {
         };
         let mut func = Func::new(name);
         let visibility = fields.take("sym_visibility");
+        if let Some(visibility) = visibility
+            && !matches!(visibility, Attr::String(v) if matches!(&**v, "public" | "private" | "nested"))
+        {
+            let message = format!(
+                "the visibility of `{}` must be `public`, `private` or `nested`, not `{}`",
+                func.name,
+                text::print_attribute(visibility)
+            );
+            self.error(op, Code::Verify, message);
+            return None;
+        }
         func.public = !matches!(visibility, Some(Attr::String(v)) if v == "private");
         func.loc = self.locations.add(op);
         let Some(Attr::Type(text::Type::Function { inputs, results })) = fields.take("function_type") else {
@@ -290,6 +301,8 @@ impl<'d, 'a> Reader<'d, 'a> {
         terminator: &str,
     ) {
         let mut terminated = false;
+        func.reserve(block.operations.len());
+        func.region_mut(region).ops.reserve(block.operations.len());
         for op in &block.operations {
             if self.errors.len() >= MAX_ERRORS {
                 break;

@@ -46,6 +46,10 @@ fn constants_are_decoded() {
     assert_eq!(bytes("dense<\"0x05\"> : tensor<3xi1>"), [1, 0, 1]);
     assert_eq!(bytes("dense<\"0x0001\"> : tensor<2xi8>"), [0, 1]);
     assert_eq!(
+        bytes("dense<\"0x0123456789abCDefFEdc\"> : tensor<10xui8>"),
+        [0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC]
+    );
+    assert_eq!(
         bytes("dense<\"0x0000803F\"> : tensor<2xf32>"),
         [0, 0, 0x80, 0x3F, 0, 0, 0x80, 0x3F]
     );
@@ -237,4 +241,46 @@ fn types_of_a_future_may_be_a_list() {
     let own = written("tensor<2xf32>, tensor<i32>");
     assert!(own.contains("!stablehlo.future<tensor<2xf32>, tensor<i32>>"), "{own}");
     assert_eq!(own, written("[tensor<2xf32>, tensor<i32>]"));
+}
+
+#[test]
+fn names_that_are_numbers_are_found_in_any_order() {
+    // Some far ahead of the rest, which come up to them later; one with a zero before it is another name.
+    let mut body = String::from("  %900 = stablehlo.constant dense<1.0> : tensor<f32>\n");
+    body += "  %007 = stablehlo.constant dense<2.0> : tensor<f32>\n";
+    for n in 0..900 {
+        let operand = if n == 0 { 900 } else { n - 1 };
+        body += &format!("  %{n} = stablehlo.negate %{operand} : tensor<f32>\n");
+    }
+    body += "  %901 = stablehlo.add %900, %007 : tensor<f32>\n";
+    let module = parse(&function(&body)).unwrap();
+    let func = &module.funcs[0];
+    let ops = &func.region(func.body()).ops;
+    let last = func.op(ops[ops.len() - 1]);
+    assert_eq!(last.operands[..], [func.result(ops[0]), func.result(ops[1])]);
+
+    let again = body + "  %900 = stablehlo.negate %899 : tensor<f32>\n";
+    let errors = parse(&function(&again)).unwrap_err();
+    assert_eq!(errors[0].message, "`%900` is defined twice");
+}
+
+#[test]
+fn a_name_of_an_inner_region_ends_with_it() {
+    let text = |last: &str| {
+        function(&format!(
+            "  %p = stablehlo.constant dense<true> : tensor<i1>
+  %0 = stablehlo.constant dense<1.0> : tensor<f32>
+  %1 = \"stablehlo.if\"(%p) ({{
+    %2 = stablehlo.negate %0 : tensor<f32>
+    stablehlo.return %2 : tensor<f32>
+  }}, {{
+    %2 = stablehlo.abs %0 : tensor<f32>
+    stablehlo.return %2 : tensor<f32>
+  }}) : (tensor<i1>) -> tensor<f32>
+  %3 = stablehlo.negate {last} : tensor<f32>"
+        ))
+    };
+    assert!(parse(&text("%1")).is_ok());
+    let errors = parse(&text("%2")).unwrap_err();
+    assert_eq!(errors[0].message, "value `%2` is used before it is defined");
 }

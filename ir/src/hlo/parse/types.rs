@@ -26,17 +26,11 @@ pub(super) fn dtype(name: &str) -> Option<DType> {
 /// Whether `written` says exactly `ty`, for the plain tensors that nearly all values are.
 pub(super) fn is_plain(written: &text::Type, ty: &Type) -> bool {
     match (written, ty) {
-        (
-            text::Type::Tensor {
-                sizes,
-                element,
-                encoding: None,
-            },
-            Type::Tensor(tensor),
-        ) => {
-            tensor.extra.is_none()
-                && *sizes == tensor.shape
-                && matches!(&**element, text::Type::Scalar(name) if **name == *tensor.dtype.mlir())
+        (text::Type::Tensor(written), Type::Tensor(tensor)) => {
+            written.encoding.is_none()
+                && tensor.extra.is_none()
+                && written.sizes == tensor.shape
+                && matches!(&written.element, text::Type::Scalar(name) if **name == *tensor.dtype.mlir())
         }
         _ => false,
     }
@@ -45,7 +39,7 @@ pub(super) fn is_plain(written: &text::Type, ty: &Type) -> bool {
 /// A type of a value.
 pub(super) fn value_type(ty: &text::Type) -> Result<Type, TypeError> {
     match ty {
-        text::Type::Tensor { .. } => Ok(Type::Tensor(tensor_type(ty)?)),
+        text::Type::Tensor(_) => Ok(Type::Tensor(tensor_type(ty)?)),
         text::Type::Tuple(items) => Ok(Type::Tuple(items.iter().map(value_type).collect::<Result<_, _>>()?)),
         text::Type::Dialect { name, body } => match (&**name, body) {
             ("stablehlo.token" | "mhlo.token", None) => Ok(Type::Token),
@@ -77,16 +71,16 @@ fn unsupported(ty: &text::Type) -> TypeError {
 
 /// A tensor type.
 pub(super) fn tensor_type(ty: &text::Type) -> Result<TensorType, TypeError> {
-    let text::Type::Tensor {
+    let text::Type::Tensor(tensor) = ty else {
+        return Err(format!("expected a tensor type, found `{}`", text::print_type(ty)));
+    };
+    let text::Tensor {
         sizes,
         element,
         encoding,
-    } = ty
-    else {
-        return Err(format!("expected a tensor type, found `{}`", text::print_type(ty)));
-    };
+    } = &**tensor;
     let mut extra = TypeExtra::default();
-    let dtype = match &**element {
+    let dtype = match element {
         text::Type::Scalar(name) => dtype(name),
         text::Type::Complex(part) => match part.scalar_name() {
             Some("f32") => Some(DType::C64),
@@ -111,7 +105,7 @@ pub(super) fn tensor_type(ty: &text::Type) -> Result<TensorType, TypeError> {
         );
     }
     let extra = (extra != TypeExtra::default()).then(|| Box::new(extra));
-    let shape = sizes.iter().copied().collect();
+    let shape = Dims::from_slice(sizes);
     Ok(TensorType { dtype, shape, extra })
 }
 

@@ -153,11 +153,8 @@ fn matrix(rows: usize, columns: usize, values: Vec<i64>, splat: bool) -> Attr<'s
         Some(&first) if all_equal => (SmallVec::new(), vec![first]),
         Some(_) => (SmallVec::from_slice(&[rows, columns]), values),
     };
-    let ty = Type::Tensor {
-        sizes: Sizes::from_slice(&[rows as i64, columns as i64]),
-        element: Box::new(Type::Scalar("i64".into())),
-        encoding: None,
-    };
+    let sizes = Sizes::from_slice(&[rows as i64, columns as i64]);
+    let ty = Type::tensor(sizes, Type::Scalar("i64".into()));
     Attr::Dense(Box::new(Dense {
         data: DenseData::Elements {
             shape,
@@ -176,11 +173,8 @@ fn layout(dims: &Dims) -> Attr<'static> {
     } else {
         SmallVec::from_slice(&[dims.len()])
     };
-    let ty = Type::Tensor {
-        sizes: Sizes::from_slice(&[dims.len() as i64]),
-        element: Box::new(Type::Scalar("index".into())),
-        encoding: None,
-    };
+    let sizes = Sizes::from_slice(&[dims.len() as i64]);
+    let ty = Type::tensor(sizes, Type::Scalar("index".into()));
     Attr::Dense(Box::new(Dense {
         data: DenseData::Elements {
             shape,

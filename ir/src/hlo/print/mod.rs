@@ -114,11 +114,7 @@ pub(super) fn tensor_type(tensor: &TensorType) -> text::Type<'static> {
     } else {
         scalar
     };
-    text::Type::Tensor {
-        sizes: tensor.shape.iter().copied().collect(),
-        element: Box::new(element),
-        encoding: None,
-    }
+    text::Type::tensor(text::Sizes::from_slice(&tensor.shape), element)
 }
 
 struct Printer<'m> {

@@ -123,13 +123,8 @@ fn variable(var: &Var, has_data: bool) -> Operation<'static> {
     }
     attrs.put("bytes", &var.bytes);
     if has_data {
-        let bytes = text::Type::Tensor {
-            sizes: [i64::try_from(var.bytes).unwrap_or(text::DYNAMIC)]
-                .into_iter()
-                .collect(),
-            element: Box::new(text::Type::Scalar(Cow::Borrowed("ui8"))),
-            encoding: None,
-        };
+        let sizes = text::Sizes::from_slice(&[i64::try_from(var.bytes).unwrap_or(text::DYNAMIC)]);
+        let bytes = text::Type::tensor(sizes, text::Type::Scalar(Cow::Borrowed("ui8")));
         let data = Attr::DenseResource {
             key: Cow::Owned(var.name.clone()),
             ty: Box::new(bytes),

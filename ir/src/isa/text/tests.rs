@@ -231,8 +231,8 @@ fn program() -> Program {
     let both = Source::Fused(vec![
         name.clone(),
         Source::CallSite {
-            callee: Box::new(file),
-            caller: Box::new(name),
+            callee: file.into(),
+            caller: name.into(),
         },
     ]);
     let loc = program.locs.add(Location {

@@ -1,5 +1,7 @@
 //! Parsing of custom forms that are lists of [`Piece`]s.
 
+use std::rc::Rc;
+
 use smallvec::SmallVec;
 
 use super::format::{Kind, Piece, Special, Types};
@@ -376,12 +378,8 @@ fn window<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>) -> Parsed<()> {
                     values,
                     complex: false,
                 };
-                let element = Box::new(Type::Scalar("i64".into()));
-                let ty = Type::Tensor {
-                    sizes: Sizes::from_slice(&[count as i64, 2]),
-                    element,
-                    encoding: None,
-                };
+                let sizes = Sizes::from_slice(&[count as i64, 2]);
+                let ty = Type::tensor(sizes, Type::Scalar("i64".into()));
                 op.set("padding", Attr::Dense(Box::new(Dense { data, ty })));
             }
             "reverse" => {
@@ -427,7 +425,7 @@ fn parse_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
     let count = op.operands.len();
     match types {
         Types::Functional => (op.operand_types, op.result_types) = parser.function_type()?,
-        Types::OperandsOnly => parser.type_list(&mut op.operand_types)?,
+        Types::OperandsOnly => op.operand_types = parser.type_list()?,
         Types::Predicate => {
             let ty = parser.ty()?;
             op.result_types = vec![bits(&ty)];
@@ -454,13 +452,13 @@ fn parse_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
             }
         }
         Types::Compared => {
-            parser.type_list(&mut op.operand_types)?;
+            op.operand_types = parser.type_list()?;
             if let [ty] = &op.operand_types[..] {
                 op.operand_types = vec![ty.clone(); count];
             }
         }
         Types::Pairwise => {
-            parser.type_list(&mut op.operand_types)?;
+            op.operand_types = parser.type_list()?;
             op.result_types = op.operand_types.clone();
         }
         Types::ResultOnly => op.result_types = vec![parser.ty()?],
@@ -483,15 +481,20 @@ fn parse_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
     Ok(())
 }
 
+/// The tensor type with other elements.
+fn with_element<'a>(tensor: &Tensor<'a>, element: Type<'a>) -> Type<'a> {
+    Type::Tensor(Rc::new(Tensor {
+        sizes: tensor.sizes.clone(),
+        element,
+        encoding: tensor.encoding.clone(),
+    }))
+}
+
 /// The type with bits in place of its elements.
 fn bits<'a>(ty: &Type<'a>) -> Type<'a> {
     let bit = Type::Scalar("i1".into());
     match ty {
-        Type::Tensor { sizes, encoding, .. } => Type::Tensor {
-            sizes: sizes.clone(),
-            element: Box::new(bit),
-            encoding: encoding.clone(),
-        },
+        Type::Tensor(tensor) => with_element(tensor, bit),
         _ => bit,
     }
 }
@@ -499,7 +502,7 @@ fn bits<'a>(ty: &Type<'a>) -> Type<'a> {
 fn short_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types) -> Parsed<()> {
     let count = op.operands.len();
     if types == Types::Arrow {
-        parser.type_list(&mut op.operand_types)?;
+        op.operand_types = parser.type_list()?;
         parser.lexer.expect("->", "before the types of the results")?;
         op.result_types = parser.result_types()?;
         return Ok(());
@@ -518,22 +521,13 @@ fn short_types<'a>(parser: &mut Parser<'a>, op: &mut Operation<'a>, types: Types
             op.result_types = vec![result];
         }
         Types::Complex => {
-            let Type::Tensor {
-                sizes,
-                element,
-                encoding,
-            } = &first
-            else {
+            let Type::Tensor(tensor) = &first else {
                 return Err(parser.lexer.error("expected a tensor type before this"));
             };
-            let Type::Complex(real) = &**element else {
+            let Type::Complex(real) = &tensor.element else {
                 return Err(parser.lexer.error("expected a tensor of complex numbers before this"));
             };
-            let real = Type::Tensor {
-                sizes: sizes.clone(),
-                element: real.clone(),
-                encoding: encoding.clone(),
-            };
+            let real = with_element(tensor, (**real).clone());
             op.operand_types = vec![real; 2];
             op.result_types = vec![first];
         }

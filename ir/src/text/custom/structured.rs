@@ -56,7 +56,7 @@ pub(super) fn function<'a>(parser: &mut Parser<'a>) -> Parsed<Operation<'a>> {
                 parser.lexer.expect(":", "before the type of an argument")?;
                 let ty = parser.ty()?;
                 input_attrs.push(optional_dictionary(parser)?);
-                let location = if parser.lexer.peek_word() == Some("loc") {
+                let location = if parser.lexer.is_word("loc") {
                     parser.location()?
                 } else {
                     LocId::UNKNOWN
@@ -287,7 +287,7 @@ pub(super) fn while_loop<'a>(parser: &mut Parser<'a>) -> Parsed<Operation<'a>> {
             let name = Text::Borrowed(parser.lexer.suffix("%")?);
             parser.lexer.expect("=", "after an argument of a loop")?;
             op.operands.push(parser.operand()?);
-            let location = if parser.lexer.peek_word() == Some("loc") {
+            let location = if parser.lexer.is_word("loc") {
                 parser.location()?
             } else {
                 LocId::UNKNOWN
@@ -301,7 +301,7 @@ pub(super) fn while_loop<'a>(parser: &mut Parser<'a>) -> Parsed<Operation<'a>> {
     }
     let start = parser.lexer.position();
     if parser.lexer.eat(":") {
-        parser.type_list(&mut op.operand_types)?;
+        op.operand_types = parser.type_list()?;
     }
     if op.operand_types.len() != op.operands.len() {
         let message = format!(

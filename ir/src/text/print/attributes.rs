@@ -223,20 +223,16 @@ pub(super) fn put_type(out: &mut String, ty: &Type) {
             put_type(out, element);
             out.push('>');
         }
-        Type::Tensor {
-            sizes,
-            element,
-            encoding,
-        } => {
+        Type::Tensor(tensor) => {
             out.push_str("tensor<");
-            for &size in sizes {
+            for &size in &tensor.sizes {
                 match size {
                     DYNAMIC => out.push_str("?x"),
                     _ => put(out, format_args!("{size}x")),
                 }
             }
-            put_type(out, element);
-            if let Some(encoding) = encoding {
+            put_type(out, &tensor.element);
+            if let Some(encoding) = &tensor.encoding {
                 out.push_str(", ");
                 put_attribute(out, encoding);
             }

@@ -291,10 +291,12 @@ fn put_window<'a>(printer: &mut Printer<'_, 'a>, op: &Operation<'a>, state: &mut
         printer.put(" = ");
         match (short, value) {
             ("pad", Attr::Dense(dense)) => {
-                let Type::Tensor { sizes, .. } = &dense.ty else {
+                let Type::Tensor(tensor) = &dense.ty else {
                     return Err(Unfit);
                 };
-                let [count, 2] = sizes[..] else { return Err(Unfit) };
+                let [count, 2] = tensor.sizes[..] else {
+                    return Err(Unfit);
+                };
                 let DenseData::Elements {
                     shape,
                     values,
@@ -375,21 +377,10 @@ fn put_types<'a>(printer: &mut Printer<'_, 'a>, op: &Operation<'a>, types: Types
 
 fn is_complex_of(complex: &Type, real: &Type) -> bool {
     match (complex, real) {
-        (
-            Type::Tensor {
-                sizes,
-                element,
-                encoding,
-            },
-            Type::Tensor {
-                sizes: real_sizes,
-                element: real_element,
-                encoding: real_encoding,
-            },
-        ) => {
-            sizes == real_sizes
-                && encoding == real_encoding
-                && matches!(&**element, Type::Complex(part) if part == real_element)
+        (Type::Tensor(complex), Type::Tensor(real)) => {
+            complex.sizes == real.sizes
+                && complex.encoding == real.encoding
+                && matches!(&complex.element, Type::Complex(part) if **part == real.element)
         }
         _ => false,
     }

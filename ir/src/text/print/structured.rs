@@ -1,5 +1,6 @@
 //! Printing of custom forms with regions or alternatives.
 
+use super::super::lexer::is_bracketed;
 use super::super::tree::*;
 use super::attributes::{put_attribute, put_dictionary, put_symbol};
 use super::custom::{integers, put_integers, put_rest};
@@ -221,7 +222,14 @@ pub(super) fn while_loop<'a>(printer: &mut Printer<'_, 'a>, op: &Operation<'a>) 
         return Err(Unfit);
     };
     let names = |block: &Block<'a>| block.arguments.iter().map(|a| a.name.clone()).collect::<Vec<_>>();
+    // Arguments have the types of the operands in this form; in a program they may know less or more of a size.
+    let own_types = |block: &Block<'a>| {
+        let mut types = block.arguments.iter().zip(&op.operand_types);
+        types.any(|(argument, ty)| argument.ty != *ty)
+    };
     if names(cond_block) != names(body_block)
+        || own_types(cond_block)
+        || own_types(body_block)
         || cond_block.arguments.len() != op.operands.len()
         || op.operand_types != op.result_types
     {
@@ -281,6 +289,9 @@ pub(super) fn manual_computation<'a>(printer: &mut Printer<'_, 'a>, op: &Operati
     let axes = body(op, "manual_axes", "sdy")?
         .strip_prefix("manual_axes")
         .ok_or(Unfit)?;
+    if !is_bracketed(inputs, "[", b']') || !is_bracketed(outputs, "[", b']') || !is_bracketed(axes, "{", b'}') {
+        return Err(Unfit);
+    }
     printer.put("sdy.manual_computation(");
     printer.operands(&op.operands);
     printer.put(&format!(

@@ -98,13 +98,10 @@ fn dialect_type(name: &'static str) -> Type<'static> {
 
 /// `dense_resource<key> : tensor<bytes x ui8>`.
 fn resource_attr(key: Cow<'static, str>, bytes: usize) -> Attr<'static> {
+    let sizes = text::Sizes::from_slice(&[i64::try_from(bytes).unwrap_or(text::DYNAMIC)]);
     Attr::DenseResource {
         key,
-        ty: Box::new(Type::Tensor {
-            sizes: [i64::try_from(bytes).unwrap_or(text::DYNAMIC)].into_iter().collect(),
-            element: Box::new(Type::Scalar("ui8".into())),
-            encoding: None,
-        }),
+        ty: Box::new(Type::tensor(sizes, Type::Scalar("ui8".into()))),
     }
 }
 

@@ -98,10 +98,10 @@ fn own(p: &HloInstructionProto) -> Result<Vec<Attribute>, String> {
             out.push(("exponent_bits", p.exponent_bits.to_string()));
             out.push(("mantissa_bits", p.mantissa_bits.to_string()));
         }
-        "dot" => dot(&mut out, p.dot_dimension_numbers.as_ref()),
+        "dot" => dot(&mut out, p.dot_dimension_numbers.as_deref()),
         "ragged-dot" => {
             let numbers = p.ragged_dot_dimension_numbers.clone().unwrap_or_default();
-            dot(&mut out, numbers.dot_dimension_numbers.as_ref());
+            dot(&mut out, numbers.dot_dimension_numbers.as_deref());
             out.push(("lhs_ragged_dims", braces(&numbers.lhs_ragged_dimensions)));
             out.push(("rhs_group_dims", braces(&numbers.rhs_group_dimensions)));
         }

@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         if let Err(message) = self.asynchronous(&mut instruction) {
             self.report(Wrong { offset: start, message })?;
         }
-        proto.instructions.push(instruction);
+        proto.instructions.push(*instruction);
         Ok(Some(proto.instructions.len() - 1))
     }
 

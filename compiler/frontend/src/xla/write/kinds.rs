@@ -89,33 +89,33 @@ pub(super) fn fill(p: &mut HloInstructionProto, kind: &OpKind, operands: &[&Type
             "set-dimension-size"
         }
         OpKind::Gather(op) => {
-            p.gather_dimension_numbers = Some(GatherDimensionNumbers {
+            p.gather_dimension_numbers = Some(Box::new(GatherDimensionNumbers {
                 offset_dims: op.offset_dims.to_vec(),
                 collapsed_slice_dims: op.collapsed_slice_dims.to_vec(),
                 start_index_map: op.start_index_map.to_vec(),
                 index_vector_dim: op.index_vector_dim,
                 operand_batching_dims: op.operand_batching_dims.to_vec(),
                 start_indices_batching_dims: op.start_indices_batching_dims.to_vec(),
-            });
+            }));
             p.gather_slice_sizes = op.slice_sizes.to_vec();
             p.indices_are_sorted = op.indices_are_sorted;
             "gather"
         }
         OpKind::Scatter(op) => {
-            p.scatter_dimension_numbers = Some(ScatterDimensionNumbers {
+            p.scatter_dimension_numbers = Some(Box::new(ScatterDimensionNumbers {
                 update_window_dims: op.update_window_dims.to_vec(),
                 inserted_window_dims: op.inserted_window_dims.to_vec(),
                 scatter_dims_to_operand_dims: op.scatter_dims_to_operand_dims.to_vec(),
                 index_vector_dim: op.index_vector_dim,
                 input_batching_dims: op.input_batching_dims.to_vec(),
                 scatter_indices_batching_dims: op.scatter_indices_batching_dims.to_vec(),
-            });
+            }));
             p.indices_are_sorted = op.indices_are_sorted;
             p.unique_indices = op.unique_indices;
             "scatter"
         }
         OpKind::DotGeneral(op) => {
-            p.dot_dimension_numbers = Some(dot(&op.dims));
+            p.dot_dimension_numbers = Some(Box::new(dot(&op.dims)));
             precision(p, &op.precision);
             if let Some(wanted) = &op.algorithm {
                 let number = (0..DOT_ALGORITHMS.len() as i32).find(|&n| algorithm(n).as_ref() == Some(wanted));
@@ -126,20 +126,20 @@ pub(super) fn fill(p: &mut HloInstructionProto, kind: &OpKind, operands: &[&Type
         }
         OpKind::Dot(op) => {
             let rank = |n: usize| operands.get(n).and_then(|ty| ty.tensor()).map_or(0, TensorType::rank) as i64;
-            p.dot_dimension_numbers = Some(DotDimensionNumbers {
+            p.dot_dimension_numbers = Some(Box::new(DotDimensionNumbers {
                 lhs_contracting_dimensions: vec![rank(0) - 1],
                 rhs_contracting_dimensions: vec![0],
                 ..Default::default()
-            });
+            }));
             precision(p, &op.precision);
             "dot"
         }
         OpKind::RaggedDot(op) => {
-            p.ragged_dot_dimension_numbers = Some(RaggedDotDimensionNumbers {
-                dot_dimension_numbers: Some(dot(&op.dims)),
+            p.ragged_dot_dimension_numbers = Some(Box::new(RaggedDotDimensionNumbers {
+                dot_dimension_numbers: Some(Box::new(dot(&op.dims))),
                 lhs_ragged_dimensions: op.lhs_ragged.to_vec(),
                 rhs_group_dimensions: op.rhs_group.to_vec(),
-            });
+            }));
             precision(p, &op.precision);
             "ragged-dot"
         }
@@ -338,7 +338,7 @@ fn precision(p: &mut HloInstructionProto, precision: &[Precision]) {
 
 fn convolution(p: &mut HloInstructionProto, op: &Convolution, operands: &[&Type]) {
     let d = &op.dims;
-    p.convolution_dimension_numbers = Some(ConvolutionDimensionNumbers {
+    p.convolution_dimension_numbers = Some(Box::new(ConvolutionDimensionNumbers {
         kernel_input_feature_dimension: d.kernel_input_feature,
         kernel_output_feature_dimension: d.kernel_output_feature,
         kernel_spatial_dimensions: d.kernel_spatial.to_vec(),
@@ -348,7 +348,7 @@ fn convolution(p: &mut HloInstructionProto, op: &Convolution, operands: &[&Type]
         output_feature_dimension: d.output_feature,
         input_spatial_dimensions: d.input_spatial.to_vec(),
         output_spatial_dimensions: d.output_spatial.to_vec(),
-    });
+    }));
     let kernel = operands.get(1).and_then(|ty| ty.tensor());
     let size = |n: usize| {
         let dimension = usize::try_from(d.kernel_spatial[n]).ok()?;

@@ -523,7 +523,7 @@ impl<'m> Writer<'m> {
         let loc = body.loc;
         let proto = literal::literal(value).map_err(|message| self.error(loc, message))?;
         let shape = self.shape(loc, &Type::Tensor(ty))?;
-        Ok(self.add(body, "constant", shape, &[], |p| p.literal = Some(proto)))
+        Ok(self.add(body, "constant", shape, &[], |p| p.literal = Some(Box::new(proto))))
     }
 
     /// A broadcast. HLO's does not expand dimensions of size 1: those are dropped before.
@@ -680,7 +680,7 @@ fn frontend_attributes(attrs: &Attrs) -> Option<FrontendAttributes> {
 fn carry(proto: &mut HloInstructionProto, attrs: &Attrs) {
     if let Some(Attr::String(text)) = attrs.get("mhlo.sharding") {
         match literal::sharding(text) {
-            Some(sharding) => proto.sharding = Some(sharding),
+            Some(sharding) => proto.sharding = Some(Box::new(sharding)),
             None => proto.sharding_text = text.clone(),
         }
     }
