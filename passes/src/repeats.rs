@@ -21,17 +21,20 @@ impl Repeat {
 /// Longest period that is looked for (our choice: it bounds the time to look).
 const LONGEST_PERIOD: usize = 2048;
 
-/// All runs that repeat at least once; an item that is `None` repeats nowhere.
+/// All runs that repeat at least once, each with its shortest period; an item that is `None` repeats nowhere.
 pub(crate) fn repeats(items: &[Option<u64>]) -> Vec<Repeat> {
-    let mut found = Vec::new();
+    let mut found: Vec<Repeat> = Vec::new();
     for period in 1..=(items.len() / 2).min(LONGEST_PERIOD) {
         let mut begin = 0;
         while begin + period < items.len() {
             let equal = (begin..items.len() - period)
                 .take_while(|&i| items[i].is_some() && items[i] == items[i + period])
                 .count();
-            if equal >= period {
-                let length = equal + period;
+            let length = equal + period;
+            let shorter = |r: &Repeat| {
+                period.is_multiple_of(r.period) && r.begin <= begin && begin + length <= r.begin + r.length
+            };
+            if equal >= period && !found.iter().any(shorter) {
                 found.push(Repeat { begin, period, length });
             }
             begin += equal + 1;
@@ -53,6 +56,7 @@ mod tests {
     fn runs_are_found_with_all_their_repetitions() {
         assert_eq!(of("xabcabcabcy"), [(1, 3, 3)]);
         assert_eq!(of("aaa"), [(0, 1, 3)]);
+        assert_eq!(of("aaaa"), [(0, 1, 4)]);
         assert_eq!(of("abab.abab"), [(0, 2, 2), (5, 2, 2)]);
     }
 

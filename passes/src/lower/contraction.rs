@@ -11,6 +11,7 @@
 use ferrite_ir::diag::{Code, Diagnostic, Result};
 use ferrite_ir::dtype::DType;
 use ferrite_ir::hlo::{Convolution, OpId, OpKind, ValueId};
+use ferrite_ir::machine::MachineModel;
 use ferrite_ir::tile::{Inst, OpKind as TileKind, Space, View};
 
 use super::block::{BlockKey, Blocks, Form, part, sub_columns};
@@ -110,6 +111,12 @@ impl Contraction {
     }
 }
 
+/// Bytes per partition of an operand that stays on chip while the other goes by (our choice: the rest is for the other, and for
+/// what is computed).
+pub(super) fn staying_bytes(machine: &MachineModel) -> usize {
+    machine.sbuf.usable_bytes_per_partition as usize * 2 / 5
+}
+
 pub(super) fn extent(dims: &[ViewDim]) -> i64 {
     dims.iter().map(|d| d.extent).product()
 }
@@ -189,7 +196,7 @@ impl Lower<'_> {
         // Bytes per partition of one row or column of an operand, all blocks of the contracting dimension.
         let unit = |o: &Operand| blocks * o.dtype.bytes() as i64;
         let (a, b) = (c.m * unit(&c.lhs), c.n * unit(&c.rhs));
-        let room = usable * 2 / 5;
+        let room = staying_bytes(self.machine) as i64;
         let step = self.bank_columns();
         let columns = (room / unit(&c.rhs) / step * step).max(step).min(c.n.max(1));
         let lines = (room / unit(&c.lhs) / rows * rows).max(rows).min(c.m.max(1));

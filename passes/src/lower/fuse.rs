@@ -80,6 +80,10 @@ pub struct FuseLimits {
     pub whole_row_columns: i64,
     /// Largest number of operations in a cluster.
     pub ops: usize,
+    /// Bytes of a contraction's operand that can stay on chip while rows go by.
+    pub staying_bytes: usize,
+    /// Rows of a tile.
+    pub tile_rows: i64,
 }
 
 /// How a member of a cluster sees one of its operands.
@@ -601,10 +605,31 @@ impl Planner<'_> {
             (Class::Row, None) => return None,
         };
         let too_wide = needs_rows
-            && it
+            && (it
                 .split
-                .is_none_or(|(_, columns)| columns > self.limits.whole_row_columns);
+                .is_none_or(|(_, columns)| columns > self.limits.whole_row_columns)
+                || self.weights_pass(cluster));
         (expected == elements && !too_wide).then_some((class, needs_rows))
+    }
+
+    /// Whether a contraction of the cluster has weights that do not stay on chip, and several tiles of rows. Row by row they
+    /// would come from memory again for each tile; what needs whole rows is done afterwards, and its operand comes once more.
+    fn weights_pass(&self, cluster: usize) -> bool {
+        self.plan.clusters[cluster].ops.iter().any(|&op| {
+            let node = self.func.op(op);
+            let OpKind::DotGeneral(dot) = &node.kind else {
+                return false;
+            };
+            let weights = self.func.tensor(node.operands[1]);
+            let free = dot.dims.lhs_free(self.func.tensor(node.operands[0]).shape.len());
+            let rows: i64 = free
+                .iter()
+                .map(|&d| self.func.tensor(node.operands[0]).shape[d as usize])
+                .product();
+            dot.dims.lhs_batching.is_empty()
+                && rows > self.limits.tile_rows
+                && weights.byte_size() > self.limits.staying_bytes
+        })
     }
 
     fn join_or_start_reduce(&mut self, op: OpId, total: i64, split: (i64, i64), inside: bool) {
@@ -620,7 +645,7 @@ impl Planner<'_> {
                 // The initial value is read from memory.
                 let init = self.cluster_of_base(self.func.op(op).operands[1]) != Some(cluster);
                 let agrees = init && it.elements == total && it.split.is_none_or(|s| s == split);
-                let period_ok = it.period.is_none_or(|p| split.0 % p == 0);
+                let period_ok = it.period.is_none_or(|p| split.0 % p == 0) && !self.weights_pass(cluster);
                 if same && agrees && period_ok && it.ops.len() < self.limits.ops && self.join_keeps_order(op, cluster) {
                     self.plan.clusters[cluster].split = Some(split);
                     self.join(op, cluster, Class::Row);

@@ -219,6 +219,8 @@ fn fuse_limits(machine: &MachineModel, options: &LowerOptions) -> FuseLimits {
     FuseLimits {
         whole_row_columns: whole_row_columns(machine),
         ops: options.cluster_ops,
+        staying_bytes: contraction::staying_bytes(machine) * machine.limits.partitions as usize,
+        tile_rows: machine.limits.partitions as i64,
     }
 }
 

@@ -91,8 +91,13 @@ impl Lower<'_> {
                 }))
             }
             Some(Access::Outside) => {
-                let dtype = device_dtype(self.func.tensor(v).dtype);
                 let blocks = work.outside.get(&(v, class)).ok_or_else(|| missing(v))?;
+                let stored = self.storage(blocks.storage).dtype;
+                let dtype = match device_dtype(self.func.tensor(v).dtype) {
+                    // As it lies in memory: engines widen what they read.
+                    DType::F32 if class == Class::Full && matches!(stored, DType::BF16 | DType::F16) => stored,
+                    dtype => dtype,
+                };
                 let columns = if class == Class::Row { (0, 1) } else { c };
                 // A row that repeats is read for every tile of rows.
                 let varies = blocks.rows.iter().any(|d| d.stride != 0 && d.extent > 1);

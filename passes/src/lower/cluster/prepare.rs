@@ -136,9 +136,10 @@ impl Lower<'_> {
                     continue;
                 }
                 let ty = self.func.tensor(result).clone();
-                let dtype = self.supported(ty.dtype, self.op_loc(op))?;
-                let view = self.result_storage(result, dtype);
                 let class = work.cluster.class.get(&result).copied().unwrap_or(Class::Full);
+                let dtype = self.supported(ty.dtype, self.op_loc(op))?;
+                let dtype = self.narrower(op, class).unwrap_or(dtype);
+                let view = self.result_storage(result, dtype);
                 let Some(blocks) = self.blocks(&view, work.rows) else {
                     // The storage order chosen for the reader cannot be written by rows: row-major always can.
                     let storage = self.scratch("value", dtype, ty.element_count() as i64);
@@ -163,6 +164,32 @@ impl Lower<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The narrower float that a result is converted from, if it may lie in memory as that: conversions that widen are exact,
+    /// and whatever engines read or the PE array takes they convert on the way.
+    fn narrower(&self, op: OpId, class: Class) -> Option<DType> {
+        let node = self.func.op(op);
+        let result = self.func.result(op);
+        let (to, from) = match node.kind {
+            OpKind::Convert => (self.func.tensor(result).dtype, self.func.tensor(node.operands[0]).dtype),
+            _ => return None,
+        };
+        let widens = to == DType::F32 && matches!(from, DType::BF16 | DType::F16);
+        // A value per row is a scalar operand, which is fp32.
+        (widens && class == Class::Full && self.read_by_clusters(result)).then_some(from)
+    }
+
+    /// Whether clusters alone read a value, as a number.
+    fn read_by_clusters(&self, value: ValueId) -> bool {
+        let by_cluster = |&user: &OpId| {
+            if self.graph.is_lazy(user) {
+                return self.read_by_clusters(self.func.result(user));
+            }
+            let takes_bits = matches!(self.func.op(user).kind, OpKind::BitcastConvert);
+            !takes_bits && self.plan.cluster_of[user.index()].is_some()
+        };
+        !self.returned[value.index()] && self.users[value.index()].iter().all(by_cluster)
     }
 
     /// A storage for a result, with the view of the value in it. A value that is only ever read transposed is stored in
