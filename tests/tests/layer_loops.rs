@@ -325,3 +325,54 @@ fn caches_of_a_loop_are_updated_in_place() {
         assert!(!whole, "all of the cache `{}` is copied", var.name);
     }
 }
+
+/// Bytes read from the memory of input number `input`.
+fn read_of(text: &str, input: u32) -> (u64, u64) {
+    let compiled = compile::compile(
+        module(text),
+        &CompileOptions {
+            passes: None,
+            ..options()
+        },
+    )
+    .unwrap_or_else(|e| panic!("{}", e[0]));
+    let program = &compiled.neff.programs[0];
+    let is_input = |space: DmaSpace| match space {
+        DmaSpace::Hbm(var) => matches!(program.vars[var.0 as usize].kind, VarKind::Input { index } if index == input),
+        DmaSpace::Sbuf => false,
+    };
+    let elements = program.transfers.iter().flat_map(|t| &t.elements);
+    let bytes = elements
+        .filter(|e| is_input(e.src.space))
+        .map(|e| e.src.elements() * e.src.dtype.bytes() as u64)
+        .sum();
+    let var = program
+        .vars
+        .iter()
+        .find(|v| matches!(v.kind, VarKind::Input { index } if index == input));
+    (bytes, var.map_or(0, |v| v.bytes))
+}
+
+#[test]
+fn weights_that_do_not_stay_on_chip_are_not_read_for_every_tile_of_rows() {
+    // Four tiles of rows, whose sums need whole rows of the product.
+    let (x, w, y) = (
+        "tensor<512x3072xbf16>",
+        "tensor<3072x2048xbf16>",
+        "tensor<512x2048xf32>",
+    );
+    let text = format!(
+        "func.func public @main(%x: {x}, %w: {w}) -> {y} {{
+  %zero = stablehlo.constant dense<0.0> : tensor<f32>
+  %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : ({x}, {w}) -> {y}
+  %1 = stablehlo.multiply %0, %0 : {y}
+  %2 = stablehlo.reduce(%1 init: %zero) applies stablehlo.add across dimensions = [1] : ({y}, tensor<f32>) -> tensor<512xf32>
+  %3 = stablehlo.broadcast_in_dim %2, dims = [0] : (tensor<512xf32>) -> {y}
+  %4 = stablehlo.subtract %0, %3 : {y}
+  return %4 : {y}
+}}
+"
+    );
+    let (read, weights) = read_of(&text, 1);
+    assert!(read < 2 * weights, "{read} bytes of {weights}");
+}
