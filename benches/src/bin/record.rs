@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Cases of a run without arguments.
-const DEFAULT: [&str; 17] = [
+const DEFAULT: [&str; 18] = [
     "models/vit_tiny_forward",
     "mid/bert_base_1layer_s128",
     "mid/vit_b16_full_b1",
@@ -28,6 +28,7 @@ const DEFAULT: [&str; 17] = [
     "full/gptj_6b_decode_bf16",
     "full/gptj_6b_prefill128_bf16",
     "full/llama2_7b_decode_bf16",
+    "full/llama2_7b_prefill2048_bf16",
     "full/sd21_clip_text",
     "full/sd21_unet_64_cfg_b2_bf16",
     "full/sd21_vae_decoder_64",
