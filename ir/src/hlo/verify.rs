@@ -1,7 +1,7 @@
 //! The verifier of the hlo level: what every pass may rely on, and must leave.
 //!
 //! * every value is defined once, before it is used, in the same region or one around it;
-//! * operand, result and region counts, block arguments and types fit the operation, as [`infer`] says;
+//! * operand, result and region counts, block arguments and types fit the operation, as [`super::infer()`] says;
 //! * called functions exist, take what they are given and return what is expected, and no call leads back to itself;
 //! * parameters and results are as many as the body's, and aliases name an output of the same type;
 //! * regions nest at most [`MAX_DEPTH`] deep, so that passes may recurse over them.
