@@ -168,7 +168,8 @@ fn levels(files: &[&Path]) -> Vec<String> {
 
 #[test]
 fn conformance_programs_come_back_from_mlir_opt() {
-    // `remnants.mlir` holds upstream operations that only the front end reads, `refused.mlir` what nobody reads.
+    // `remnants.mlir` holds upstream operations that only the front end reads, `refused.mlir` what nobody reads, and
+    // `shardings.mlir` attributes of Shardy that are none, which MLIR prints in another form.
     let folder = tempfile::tempdir().unwrap();
     let mut programs = Vec::new();
     for name in ["forms", "interpreter", "quantized", "values"] {
