@@ -303,11 +303,12 @@ impl Lower<'_> {
     /// A view of a buffer that stands for another one in each repetition; each view has the form of the first one.
     fn per_trip(&mut self, operands: &mut Operands, views: &[StridedView]) -> StridedView {
         let storages: Vec<StorageId> = views.iter().map(|v| v.storage).collect();
+        // What is carried is one view here, and each has a buffer of its own: they may begin in one place and part later.
         let known = operands
             .storages
             .iter()
-            .find(|(_, s)| **s == storages)
-            .map(|(id, _)| *id);
+            .find(|(_, s)| views.len() > 1 && **s == storages);
+        let known = known.map(|(id, _)| *id);
         let storage = known.unwrap_or_else(|| {
             let first = self.storage(storages[0]).clone();
             let members = storages.iter().map(|s| self.storage(*s).buffer).collect();

@@ -11,9 +11,10 @@ use ferrite_ir::isa::{
 };
 use ferrite_ir::loc::LocId;
 use ferrite_ir::machine::{Engine, MachineModel};
-use ferrite_ir::tile::{BufferId, BufferKind, Control, Inst, Mem, OpKind, Program, Touched, View};
+use ferrite_ir::tile::{BufferId, BufferKind, Control, Inst, Mem, OpKind, Program, View};
 
 use super::encode_dma::encode_piece;
+use super::names::used_buffers;
 use super::place::Placement;
 use super::synchronise::{FIRST_TRANSFER, OpSync, SyncPlan, Waits, counter_of, is_released, release_of};
 
@@ -103,17 +104,7 @@ pub fn encode(
 }
 
 fn variables(program: &Program, placement: &Placement, out: &mut isa::Program) -> Vec<Option<VarId>> {
-    let mut used = vec![false; program.buffers.len()];
-    for op in &program.ops {
-        op.for_each(|_, touched| {
-            let buffer = match touched {
-                Touched::Hbm(h) => h.buffer,
-                Touched::Buffer(b) => b,
-                Touched::Tile(_) => return,
-            };
-            program.members(&buffer).iter().for_each(|m| used[m.index()] = true);
-        });
-    }
+    let used = used_buffers(program);
     let mut names = std::collections::BTreeSet::new();
     let mut vars = Vec::with_capacity(program.buffers.len());
     for (index, buffer) in program.buffers.iter().enumerate() {

@@ -68,13 +68,9 @@ fn numbers(used: &[bool]) -> Vec<u32> {
     used.iter().map(number).collect()
 }
 
-/// Drops buffers that nothing names. Inputs and outputs stay whether used or not.
-pub(crate) fn drop_buffers(program: &mut Program) {
-    let mut used: Vec<bool> = program
-        .buffers
-        .iter()
-        .map(|b| matches!(b.kind, BufferKind::Input(_) | BufferKind::Output(_)))
-        .collect();
+/// Whether an operation touches each buffer, or one that stands for it in a loop.
+pub(crate) fn used_buffers(program: &Program) -> Vec<bool> {
+    let mut used = vec![false; program.buffers.len()];
     for op in &program.ops {
         op.for_each(|_, touched| {
             let buffer = match touched {
@@ -85,6 +81,15 @@ pub(crate) fn drop_buffers(program: &mut Program) {
             used[buffer.index()] = true;
             program.members(&buffer).iter().for_each(|m| used[m.index()] = true);
         });
+    }
+    used
+}
+
+/// Drops buffers that nothing names. Inputs and outputs stay whether used or not.
+pub(crate) fn drop_buffers(program: &mut Program) {
+    let mut used = used_buffers(program);
+    for (used, buffer) in used.iter_mut().zip(&program.buffers) {
+        *used |= matches!(buffer.kind, BufferKind::Input(_) | BufferKind::Output(_));
     }
     let numbers = numbers(&used);
     let renamed = |b: BufferId| BufferId(numbers[b.index()]);
